@@ -24,7 +24,8 @@ enum class StatusCode : std::uint8_t {
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(StatusCode code, std::string message) : state_(std::make_shared<const State>(State{code, std::move(message)})) {}
+  Status(StatusCode code, std::string message)
+      : state_(std::make_shared<const State>(State{code, std::move(message)})) {}
 
   bool ok() const { return state_ == nullptr; }
   StatusCode code() const { return ok() ? StatusCode::kOk : state_->code; }
@@ -41,20 +42,34 @@ class [[nodiscard]] Status {
   std::shared_ptr<const State> state_;
 };
 
-inline Status invalid_argument(std::string message) { return {StatusCode::kInvalidArgument, std::move(message)}; }
-inline Status not_found(std::string message) { return {StatusCode::kNotFound, std::move(message)}; }
-inline Status corrupt(std::string message) { return {StatusCode::kCorrupt, std::move(message)}; }
-inline Status unsupported(std::string message) { return {StatusCode::kUnsupported, std::move(message)}; }
-inline Status resource_exhausted(std::string message) { return {StatusCode::kResourceExhausted, std::move(message)}; }
-inline Status cancelled(std::string message) { return {StatusCode::kCancelled, std::move(message)}; }
-inline Status internal(std::string message) { return {StatusCode::kInternal, std::move(message)}; }
+inline Status invalid_argument(std::string message) {
+  return {StatusCode::kInvalidArgument, std::move(message)};
+}
+inline Status not_found(std::string message) {
+  return {StatusCode::kNotFound, std::move(message)};
+}
+inline Status corrupt(std::string message) {
+  return {StatusCode::kCorrupt, std::move(message)};
+}
+inline Status unsupported(std::string message) {
+  return {StatusCode::kUnsupported, std::move(message)};
+}
+inline Status resource_exhausted(std::string message) {
+  return {StatusCode::kResourceExhausted, std::move(message)};
+}
+inline Status cancelled(std::string message) {
+  return {StatusCode::kCancelled, std::move(message)};
+}
+inline Status internal(std::string message) {
+  return {StatusCode::kInternal, std::move(message)};
+}
 
 // A value or the reason why there is none.
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}                // NOLINT: implicit on purpose
-  Result(Status status) : status_(std::move(status)) {}        // NOLINT: implicit on purpose; must not be ok()
+  Result(T value) : value_(std::move(value)) {}          // NOLINT: implicit on purpose
+  Result(Status status) : status_(std::move(status)) {}  // NOLINT: implicit on purpose; must not be ok()
 
   bool ok() const { return value_.has_value(); }
   const Status& status() const { return status_; }
@@ -77,9 +92,9 @@ class [[nodiscard]] Result {
 #define MLXR_CONCAT_INNER(a, b) a##b
 #define MLXR_CONCAT(a, b) MLXR_CONCAT_INNER(a, b)
 
-#define MLXR_RETURN_IF_ERROR(expr)              \
-  do {                                          \
-    ::mlxr::Status mlxr_status_ = (expr);       \
+#define MLXR_RETURN_IF_ERROR(expr)               \
+  do {                                           \
+    ::mlxr::Status mlxr_status_ = (expr);        \
     if (!mlxr_status_.ok()) return mlxr_status_; \
   } while (false)
 

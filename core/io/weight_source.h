@@ -1,6 +1,6 @@
 #pragma once
-// WeightSource: named, typed, mapped tensors plus metadata, whatever the file (GGUF, safetensors, a Hugging Face folder).
-// Immutable after open and thread-safe; tensors point into mappings that the source keeps alive.
+// WeightSource: named, typed, mapped tensors plus metadata, whatever the file (GGUF, safetensors, a Hugging Face
+// folder). Immutable after open and thread-safe; tensors point into mappings that the source keeps alive.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,8 +23,8 @@ struct WeightTensor {
   std::string name;
   QuantType type = QuantType::kF32;
   Shape shape;
-  std::span<const std::byte> bytes;      // checked: exactly rows * quant_row_bytes(type, shape.back())
-  std::shared_ptr<const void> keepalive; // the mapping (or heap block) behind `bytes`
+  std::span<const std::byte> bytes;       // checked: exactly rows * quant_row_bytes(type, shape.back())
+  std::shared_ptr<const void> keepalive;  // the mapping (or heap block) behind `bytes`
 };
 
 class WeightSource {

@@ -33,22 +33,28 @@ float f8_e4m3_to_f32(std::uint8_t bits) {
 
 }  // namespace
 
-void decode_f32(const std::byte* blocks, std::span<float> out) { std::memcpy(out.data(), blocks, out.size_bytes()); }
+void decode_f32(const std::byte* blocks, std::span<float> out) {
+  std::memcpy(out.data(), blocks, out.size_bytes());
+}
 
 void decode_f16(const std::byte* blocks, std::span<float> out) {
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = f16_to_f32(load<std::uint16_t>(blocks, i));
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = f16_to_f32(load<std::uint16_t>(blocks, i));
 }
 
 void decode_bf16(const std::byte* blocks, std::span<float> out) {
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = bf16_to_f32(load<std::uint16_t>(blocks, i));
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = bf16_to_f32(load<std::uint16_t>(blocks, i));
 }
 
 void decode_f64(const std::byte* blocks, std::span<float> out) {
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(load<double>(blocks, i));
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = static_cast<float>(load<double>(blocks, i));
 }
 
 void decode_f8_e4m3(const std::byte* blocks, std::span<float> out) {
-  for (std::size_t i = 0; i < out.size(); ++i) out[i] = f8_e4m3_to_f32(load<std::uint8_t>(blocks, i));
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out[i] = f8_e4m3_to_f32(load<std::uint8_t>(blocks, i));
 }
 
 void decode_f8_e5m2(const std::byte* blocks, std::span<float> out) {
@@ -62,11 +68,13 @@ void encode_f32(std::span<const float> in, std::span<const float> /*importance*/
 }
 
 void encode_f16(std::span<const float> in, std::span<const float> /*importance*/, std::byte* blocks) {
-  for (std::size_t i = 0; i < in.size(); ++i) store(blocks, i, f32_to_f16(in[i]));
+  for (std::size_t i = 0; i < in.size(); ++i)
+    store(blocks, i, f32_to_f16(in[i]));
 }
 
 void encode_bf16(std::span<const float> in, std::span<const float> /*importance*/, std::byte* blocks) {
-  for (std::size_t i = 0; i < in.size(); ++i) store(blocks, i, f32_to_bf16(in[i]));
+  for (std::size_t i = 0; i < in.size(); ++i)
+    store(blocks, i, f32_to_bf16(in[i]));
 }
 
 }  // namespace mlxr

@@ -29,9 +29,13 @@ constexpr std::array<std::uint32_t, 8> kRemovedIds = {4, 5, 31, 32, 33, 36, 37, 
 
 }  // namespace
 
-const QuantInfo& quant_info(QuantType type) { return kTypes[static_cast<std::size_t>(type)]; }
+const QuantInfo& quant_info(QuantType type) {
+  return kTypes[static_cast<std::size_t>(type)];
+}
 
-std::span<const QuantInfo> all_quant_types() { return kTypes; }
+std::span<const QuantInfo> all_quant_types() {
+  return kTypes;
+}
 
 std::optional<QuantType> quant_type_from_name(std::string_view name) {
   for (const QuantInfo& info : kTypes) {
@@ -45,7 +49,8 @@ Result<QuantType> quant_type_from_gguf_id(std::uint32_t id) {
     if (info.gguf_id >= 0 && static_cast<std::uint32_t>(info.gguf_id) == id) return info.type;
   }
   if (std::find(kRemovedIds.begin(), kRemovedIds.end(), id) != kRemovedIds.end()) {
-    return unsupported("tensor type " + std::to_string(id) + " was removed from the GGUF format: convert the model again");
+    return unsupported("tensor type " + std::to_string(id) +
+                       " was removed from the GGUF format: convert the model again");
   }
   return unsupported("tensor type " + std::to_string(id) + " is unknown");
 }
@@ -70,7 +75,8 @@ void decode_row(QuantType type, std::span<const std::byte> data, std::span<float
   info.decode(data.data(), out);
 }
 
-void encode_row(QuantType type, std::span<const float> in, std::span<const float> importance, std::span<std::byte> out) {
+void encode_row(QuantType type, std::span<const float> in, std::span<const float> importance,
+                std::span<std::byte> out) {
   const QuantInfo& info = quant_info(type);
   MLXR_CHECK(info.encode != nullptr, "the type is not encoded");
   MLXR_CHECK(quant_row_bytes(type, in.size()) == out.size(), "row size does not fit its bytes");

@@ -29,13 +29,13 @@ using EncodeFn = void (*)(std::span<const float> in, std::span<const float> impo
 
 struct QuantInfo {
   QuantType type;
-  const char* name;             // GGUF's name: "Q4_K"
-  int gguf_id;                  // id in a GGUF file, -1 when the type has none
-  const char* safetensors_name; // "BF16", or nullptr
-  std::size_t block_elements;   // elements a block, along the innermost dimension
+  const char* name;              // GGUF's name: "Q4_K"
+  int gguf_id;                   // id in a GGUF file, -1 when the type has none
+  const char* safetensors_name;  // "BF16", or nullptr
+  std::size_t block_elements;    // elements a block, along the innermost dimension
   std::size_t block_bytes;
-  DecodeFn decode;              // nullptr: the type is not decoded to f32 (integer types)
-  EncodeFn encode;              // nullptr: the type is read, not written
+  DecodeFn decode;  // nullptr: the type is not decoded to f32 (integer types)
+  EncodeFn encode;  // nullptr: the type is read, not written
 };
 
 const QuantInfo& quant_info(QuantType type);
@@ -49,7 +49,9 @@ std::optional<QuantType> quant_type_from_safetensors(std::string_view name);
 // Bytes of one row of `elements`; nullopt when it is not a whole number of blocks or overflows.
 std::optional<std::size_t> quant_row_bytes(QuantType type, std::size_t elements);
 
-inline bool is_quantized(QuantType type) { return quant_info(type).block_elements > 1; }
+inline bool is_quantized(QuantType type) {
+  return quant_info(type).block_elements > 1;
+}
 
 // Decodes a row (or several whole rows). Requires: data.size() == quant_row_bytes(type, out.size()), type decodes.
 void decode_row(QuantType type, std::span<const std::byte> data, std::span<float> out);

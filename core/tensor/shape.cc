@@ -16,11 +16,14 @@ Shape::Shape(std::span<const std::int64_t> dims) : rank_(dims.size()) {
 
 std::int64_t Shape::rows() const {
   std::int64_t product = 1;
-  for (std::size_t i = 0; i + 1 < rank_; ++i) product *= dims_[i];
+  for (std::size_t i = 0; i + 1 < rank_; ++i)
+    product *= dims_[i];
   return product;
 }
 
-std::int64_t Shape::num_elements() const { return rows() * back(); }
+std::int64_t Shape::num_elements() const {
+  return rows() * back();
+}
 
 bool Shape::operator==(const Shape& other) const {
   if (rank_ != other.rank_) return false;
