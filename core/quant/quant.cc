@@ -6,6 +6,8 @@
 
 #include "core/base/check.h"
 #include "core/base/checked.h"
+#include "core/quant/kquant.h"
+#include "core/quant/legacy.h"
 #include "core/quant/plain.h"
 
 namespace mlxr {
