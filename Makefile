@@ -1,0 +1,69 @@
+# The front door. Each target sets up what it needs first, so that any of them works on a fresh machine.
+#
+#   make run [ARGS="..."]   build the release and chat with the starter model (ARGS go to `mlxr run`)
+#   make build              the release build: build/release/bin/mlxr
+#   make test               build with assertions and run every test
+#   make lint               formatting, layering, file sizes, clang-tidy
+#   make format             rewrite the sources with clang-format
+#   make bench              release build with benchmarks, and run them (ARGS go to the benchmark program)
+#   make asan|ubsan|tsan    the tests under a sanitizer; make sanitize runs all three
+#   make fuzz               every libFuzzer target for FUZZ_SECONDS
+#   make status             what is checked out, installed and built
+#   make clean              remove build/
+
+JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+FUZZ_SECONDS ?= 60
+CTEST = ctest --output-on-failure -j$(JOBS)
+
+.PHONY: run build test lint format bench asan ubsan tsan sanitize fuzz status clean deps dev-deps
+.DEFAULT_GOAL := build
+
+run: build
+	@build/release/bin/mlxr run $(ARGS)
+
+build: deps build/release/build.ninja
+	@cmake --build build/release
+
+test: deps build/dev/build.ninja
+	@cmake --build build/dev
+	@cd build/dev && $(CTEST)
+
+lint: dev-deps build/dev/build.ninja
+	@scripts/lint.sh
+
+format: dev-deps
+	@scripts/lint.sh --fix-format
+
+bench: deps
+	@cmake --preset release -DMLXR_BUILD_BENCH=ON >/dev/null
+	@cmake --build build/release
+	@scripts/bench.sh $(ARGS)
+
+asan ubsan tsan: deps
+	@$(MAKE) build/$@/build.ninja
+	@cmake --build build/$@
+	@cd build/$@ && $(CTEST)
+
+sanitize: asan ubsan tsan
+
+fuzz: dev-deps build/fuzz/build.ninja
+	@cmake --build build/fuzz
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
+
+status:
+	@scripts/status.sh
+
+clean:
+	rm -rf build
+
+deps:
+	@scripts/install_deps.sh
+
+dev-deps:
+	@scripts/install_deps.sh --dev
+
+# Ninja runs CMake again by itself when a CMakeLists.txt changes; a preset it does not watch.
+build/%/build.ninja: CMakePresets.json
+	@echo "Configuring $*" && mkdir -p build
+	@cmake --preset $* >build/$*-configure.log 2>&1 || { cat build/$*-configure.log; exit 1; }
+	@touch $@
