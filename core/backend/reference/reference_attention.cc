@@ -1,0 +1,130 @@
+// Attention and the writing of keys and values, over the tiles of HostKvStorage.
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "core/backend/host_kv_storage.h"
+#include "core/backend/reference/reference_backend.h"
+#include "core/base/float16.h"
+
+namespace mlxr {
+namespace {
+
+float load_element(const std::byte* data, std::size_t i, DType dtype) {
+  if (dtype == DType::kF32) return reinterpret_cast<const float*>(data)[i];
+  const std::uint16_t bits = reinterpret_cast<const std::uint16_t*>(data)[i];
+  return dtype == DType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+}
+
+void store_element(std::byte* data, std::size_t i, DType dtype, float value) {
+  if (dtype == DType::kF32) {
+    reinterpret_cast<float*>(data)[i] = value;
+  } else {
+    reinterpret_cast<std::uint16_t*>(data)[i] = dtype == DType::kF16 ? f32_to_f16(value) : f32_to_bf16(value);
+  }
+}
+
+void store_head(const float* from, std::byte* tile, std::size_t offset, std::size_t dim, DType dtype) {
+  for (std::size_t i = 0; i < dim; ++i)
+    store_element(tile, offset * dim + i, dtype, from[i]);
+}
+
+// One query row of one head against positions [first, last] of a sequence.
+struct QueryRow {
+  const HostKvStorage& storage;
+  const std::int32_t* blocks;
+  std::int64_t layer;
+  std::int64_t kv_head;
+  std::int64_t first;
+  std::int64_t last;
+};
+
+void attend(const QueryRow& row, const float* q, const AttentionParams& params, float* out) {
+  const KvLayout& layout = row.storage.layout();
+  const KvLayerLayout& dims = layout.layers[static_cast<std::size_t>(row.layer)];
+  const auto key_dim = static_cast<std::size_t>(dims.key_dim);
+  const auto value_dim = static_cast<std::size_t>(dims.value_dim);
+
+  std::vector<double> scores;
+  for (std::int64_t p = row.first; p <= row.last; ++p) {
+    const std::byte* keys = row.storage.key_tile(row.layer, row.blocks[p / layout.block_tokens], row.kv_head);
+    const auto offset = static_cast<std::size_t>(p % layout.block_tokens) * key_dim;
+    double score = 0;
+    for (std::size_t i = 0; i < key_dim; ++i)
+      score += static_cast<double>(q[i]) * static_cast<double>(load_element(keys, offset + i, layout.dtype));
+    score *= static_cast<double>(params.scale);
+    if (params.softcap > 0) {
+      const auto cap = static_cast<double>(params.softcap);
+      score = cap * std::tanh(score / cap);
+    }
+    scores.push_back(score);
+  }
+
+  const double highest = *std::max_element(scores.begin(), scores.end());
+  double total = 0;
+  for (double& score : scores) {
+    score = std::exp(score - highest);
+    total += score;
+  }
+
+  std::vector<double> sum(value_dim, 0.0);
+  for (std::int64_t p = row.first; p <= row.last; ++p) {
+    const std::byte* values = row.storage.value_tile(row.layer, row.blocks[p / layout.block_tokens], row.kv_head);
+    const auto offset = static_cast<std::size_t>(p % layout.block_tokens) * value_dim;
+    const double weight = scores[static_cast<std::size_t>(p - row.first)] / total;
+    for (std::size_t i = 0; i < value_dim; ++i)
+      sum[i] += weight * static_cast<double>(load_element(values, offset + i, layout.dtype));
+  }
+  for (std::size_t i = 0; i < value_dim; ++i)
+    out[i] = static_cast<float>(sum[i]);
+}
+
+}  // namespace
+
+void ReferenceBackend::kv_write(const Tensor& k, const Tensor& v, const KvView& view, std::int64_t layer) {
+  const HostKvStorage& storage = HostKvStorage::of(view);
+  const KvLayout& layout = storage.layout();
+  const KvLayerLayout& dims = layout.layers[static_cast<std::size_t>(layer)];
+  const auto key_dim = static_cast<std::size_t>(dims.key_dim);
+  const auto value_dim = static_cast<std::size_t>(dims.value_dim);
+  for (std::int64_t t = 0; t < k.dim(0); ++t) {
+    const std::int64_t slot = view.slots.data<std::int32_t>()[t];
+    const std::int64_t block = slot / layout.block_tokens;
+    const auto offset = static_cast<std::size_t>(slot % layout.block_tokens);
+    for (std::int64_t h = 0; h < dims.num_kv_heads; ++h) {
+      const auto row = static_cast<std::size_t>(t * dims.num_kv_heads + h);
+      store_head(k.data<float>() + row * key_dim, storage.key_tile(layer, block, h), offset, key_dim, layout.dtype);
+      store_head(v.data<float>() + row * value_dim, storage.value_tile(layer, block, h), offset, value_dim,
+                 layout.dtype);
+    }
+  }
+}
+
+Tensor ReferenceBackend::attention(const Tensor& q, const KvView& view, std::int64_t layer,
+                                   const AttentionParams& params) {
+  const HostKvStorage& storage = HostKvStorage::of(view);
+  const KvLayerLayout& dims = storage.layout().layers[static_cast<std::size_t>(layer)];
+  const std::int64_t heads = q.dim(1);
+  const std::int64_t group = heads / dims.num_kv_heads;
+  Tensor out = alloc({q.dim(0), heads, dims.value_dim}, DType::kF32);
+  const auto* starts = view.query_start.data<std::int32_t>();
+  for (std::int64_t s = 0; s < view.context_len.dim(0); ++s) {
+    const std::int64_t context = view.context_len.data<std::int32_t>()[s];
+    const std::int32_t* blocks = view.block_table.data<std::int32_t>() + s * view.block_table.dim(1);
+    for (std::int64_t t = starts[s]; t < starts[s + 1]; ++t) {
+      const std::int64_t position = context - (starts[s + 1] - t);
+      const std::int64_t first = params.window > 0 ? std::max<std::int64_t>(0, position - params.window + 1) : 0;
+      for (std::int64_t h = 0; h < heads; ++h) {
+        const auto row = static_cast<std::size_t>(t * heads + h);
+        attend({storage, blocks, layer, h / group, first, position},
+               q.data<float>() + row * static_cast<std::size_t>(dims.key_dim), params,
+               out.data<float>() + row * static_cast<std::size_t>(dims.value_dim));
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace mlxr
