@@ -54,6 +54,9 @@ void require_view(const char* op, const KvView& view, std::int64_t layer) {
   }
 }
 
+// An op over no rows is an empty tensor: backends never see one.
+bool empty(const Tensor& x) { return x.shape().num_elements() == 0; }
+
 }  // namespace
 
 Tensor Ops::embed(const Tensor& ids, const Weight& table) const {
@@ -61,23 +64,27 @@ Tensor Ops::embed(const Tensor& ids, const Weight& table) const {
   if (!table || table.shape.rank() != 2 || ids.shape().rank() != 1) {
     mismatch("embed", describe("ids", ids) + " does not fit table " + table.name + " " + table.shape.to_string());
   }
+  if (empty(ids)) return backend_.alloc({0, table.shape[1]}, DType::kF32);
   return backend_.embed(ids, table);
 }
 
 Tensor Ops::matmul(const Tensor& x, const Weight& w, const Tensor& bias) const {
   require_weight("matmul", x, w);
   require_bias("matmul", w, bias);
+  if (empty(x)) return backend_.alloc({x.dim(0), w.shape[0]}, DType::kF32);
   return backend_.matmul(x, w, bias);
 }
 
 Tensor Ops::rms_norm(const Tensor& x, const Tensor& weight, float eps) const {
   require_norm("rms_norm", x, weight);
+  if (empty(x)) return x;
   return backend_.rms_norm(x, weight, eps);
 }
 
 Tensor Ops::layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, float eps) const {
   require_norm("layer_norm", x, weight);
   if (bias) require(bias.shape() == weight.shape(), "layer_norm", "bias", bias, "weight", weight);
+  if (empty(x)) return x;
   return backend_.layer_norm(x, weight, bias, eps);
 }
 
@@ -122,6 +129,7 @@ Tensor Ops::attention(const Tensor& q, const KvView& view, std::int64_t layer, c
 
 Tensor Ops::activate(const Tensor& x, Activation act) const {
   require_dtype("activate", "x", x, DType::kF32);
+  if (empty(x)) return x;
   return backend_.activate(x, act);
 }
 
@@ -139,11 +147,13 @@ Tensor Ops::add(const Tensor& a, const Tensor& b) const {
 
 Tensor Ops::scale(const Tensor& x, float factor) const {
   require_dtype("scale", "x", x, DType::kF32);
+  if (empty(x)) return x;
   return backend_.scale(x, factor);
 }
 
 Tensor Ops::softcap(const Tensor& x, float cap) const {
   require_dtype("softcap", "x", x, DType::kF32);
+  if (empty(x)) return x;
   return backend_.softcap(x, cap);
 }
 
@@ -151,6 +161,7 @@ Tensor Ops::gather_rows(const Tensor& x, const Tensor& rows) const {
   require_dtype("gather_rows", "x", x, DType::kF32);
   require_dtype("gather_rows", "rows", rows, DType::kI32);
   require(x.shape().rank() == 2 && rows.shape().rank() == 1, "gather_rows", "x", x, "rows", rows);
+  if (empty(rows)) return backend_.alloc({0, x.dim(1)}, DType::kF32);
   return backend_.gather_rows(x, rows);
 }
 

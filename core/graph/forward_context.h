@@ -1,0 +1,26 @@
+#pragma once
+// ForwardContext: everything that one step of a model may look at. Built by core/runtime/step_runner, passed by reference;
+// valid for that step only.
+
+#include <cstdint>
+#include <span>
+
+#include "core/backend/kv_storage.h"
+#include "core/backend/ops.h"
+
+namespace mlxr {
+
+struct ForwardContext {
+  const Ops& ops;
+  Tensor tokens;      // i32 [tokens]
+  Tensor positions;   // i32 [tokens]: place of each token in its own sequence
+  KvView kv;
+  Tensor logit_rows;  // i32 [rows]: the batch rows whose logits are wanted; empty handle: all rows
+  // Host copies of kv.query_start [num_sequences + 1] and kv.context_len [num_sequences].
+  std::span<const std::int32_t> query_start;
+  std::span<const std::int32_t> context_len;
+
+  std::int64_t num_tokens() const { return tokens.dim(0); }
+};
+
+}  // namespace mlxr

@@ -1,0 +1,45 @@
+#pragma once
+// StepRunner: turns pieces of sequences into one batch, runs the model over it and brings the logits back. The engine
+// thread owns it, the cache and the storage behind it.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/models/model.h"
+#include "core/runtime/kv/kv_cache.h"
+
+namespace mlxr {
+
+enum class LogitsWanted : std::uint8_t { kNone, kLast, kAll };
+
+// New tokens at the end of a sequence.
+struct SequencePiece {
+  SequenceId sequence = 0;
+  std::span<const std::int32_t> tokens;
+  LogitsWanted logits = LogitsWanted::kLast;
+};
+
+class StepRunner {
+ public:
+  // All three must outlive the runner; `storage` has the layout of `model` and at least the blocks of `cache`.
+  StepRunner(const Model& model, Backend& backend, KvCache& cache, KvStorage& storage);
+
+  // Appends each piece to its sequence. On success `logits` holds f32 [rows, vocab], the rows of the pieces in order.
+  // On an error no sequence has grown. kInvalidArgument: a token id outside the vocabulary or an empty piece;
+  // kResourceExhausted: no room in the cache.
+  Status run(std::span<const SequencePiece> pieces, std::vector<float>& logits);
+
+ private:
+  struct Layout;
+  Status extend_all(std::span<const SequencePiece> pieces);
+  Status forward(std::span<const SequencePiece> pieces, std::vector<float>& logits);
+
+  const Model& model_;
+  Backend& backend_;
+  KvCache& cache_;
+  KvStorage& storage_;
+};
+
+}  // namespace mlxr
