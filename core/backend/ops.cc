@@ -55,7 +55,9 @@ void require_view(const char* op, const KvView& view, std::int64_t layer) {
 }
 
 // An op over no rows is an empty tensor: backends never see one.
-bool empty(const Tensor& x) { return x.shape().num_elements() == 0; }
+bool empty(const Tensor& x) {
+  return x.shape().num_elements() == 0;
+}
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 #pragma once
-// ForwardContext: everything that one step of a model may look at. Built by core/runtime/step_runner, passed by reference;
-// valid for that step only.
+// ForwardContext: everything that one step of a model may look at. Built by core/runtime/step_runner, passed by
+// reference; valid for that step only.
 
 #include <cstdint>
 #include <span>
@@ -12,8 +12,8 @@ namespace mlxr {
 
 struct ForwardContext {
   const Ops& ops;
-  Tensor tokens;      // i32 [tokens]
-  Tensor positions;   // i32 [tokens]: place of each token in its own sequence
+  Tensor tokens;     // i32 [tokens]
+  Tensor positions;  // i32 [tokens]: place of each token in its own sequence
   KvView kv;
   Tensor logit_rows;  // i32 [rows]: the batch rows whose logits are wanted; empty handle: all rows
   // Host copies of kv.query_start [num_sequences + 1] and kv.context_len [num_sequences].

@@ -6,9 +6,9 @@
 namespace mlxr {
 
 struct GatedMlp {
-  Weight gate;  // [ffn, hidden]
-  Weight up;    // [ffn, hidden]
-  Weight down;  // [hidden, ffn]
+  Weight gate;       // [ffn, hidden]
+  Weight up;         // [ffn, hidden]
+  Weight down;       // [hidden, ffn]
   Tensor gate_bias;  // [ffn] or empty, as the two below
   Tensor up_bias;
   Tensor down_bias;

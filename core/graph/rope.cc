@@ -1,10 +1,10 @@
 #include "core/graph/rope.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+
+#include <fmt/core.h>
 
 namespace mlxr {
 namespace {
@@ -51,8 +51,10 @@ void scale_yarn(const RopeConfig& config, std::vector<float>& inv_freq) {
 }  // namespace
 
 Status RopeConfig::validate() const {
-  if (dim <= 0 || dim % 2 != 0) return invalid_argument(fmt::format("rope dimension {} is not a positive even number", dim));
-  if (!(theta > 0.0F) || !std::isfinite(theta)) return invalid_argument(fmt::format("rope base {} is not positive", theta));
+  if (dim <= 0 || dim % 2 != 0)
+    return invalid_argument(fmt::format("rope dimension {} is not a positive even number", dim));
+  if (!(theta > 0.0F) || !std::isfinite(theta))
+    return invalid_argument(fmt::format("rope base {} is not positive", theta));
   if (!(factor > 0.0F) || !std::isfinite(factor)) {
     return invalid_argument(fmt::format("rope scaling factor {} is not positive", factor));
   }
@@ -92,7 +94,8 @@ std::vector<float> rope_inv_freq(const RopeConfig& config, std::int64_t context_
     if (config.scaling == RopeScaling::kLlama3) inv_freq[i] = llama3_scaled(config, inv_freq[i]);
   }
   if (config.scaling == RopeScaling::kYarn) scale_yarn(config, inv_freq);
-  for (std::size_t i = 0; i < config.freq_factors.size(); ++i) inv_freq[i] /= config.freq_factors[i];
+  for (std::size_t i = 0; i < config.freq_factors.size(); ++i)
+    inv_freq[i] /= config.freq_factors[i];
   return inv_freq;
 }
 
@@ -108,7 +111,8 @@ std::vector<float> rope_freq_factors(const RopeConfig& config) {
   plain.freq_factors.clear();
   std::vector<float> factors = rope_inv_freq(plain, 0);
   const std::vector<float> scaled = rope_inv_freq(config, 0);
-  for (std::size_t i = 0; i < factors.size(); ++i) factors[i] /= scaled[i];
+  for (std::size_t i = 0; i < factors.size(); ++i)
+    factors[i] /= scaled[i];
   return factors;
 }
 
@@ -116,7 +120,8 @@ Result<Rope> Rope::make(Backend& backend, RopeConfig config) {
   MLXR_RETURN_IF_ERROR(config.validate());
   Rope rope;
   const std::vector<float> inv_freq = rope_inv_freq(config, 0);
-  MLXR_ASSIGN_OR_RETURN(rope.inv_freq_, backend.make_constant({config.dim / 2}, DType::kF32, std::as_bytes(std::span(inv_freq))));
+  MLXR_ASSIGN_OR_RETURN(rope.inv_freq_,
+                        backend.make_constant({config.dim / 2}, DType::kF32, std::as_bytes(std::span(inv_freq))));
   rope.config_ = std::move(config);
   return rope;
 }

@@ -26,20 +26,20 @@ struct RopeConfig {
   float theta = 10000.0F;
   RopeScaling scaling = RopeScaling::kNone;
   float factor = 1.0F;
-  std::int64_t original_context = 0;  // kDynamic, kLlama3, kYarn: context length of the training
-  float low_freq_factor = 1.0F;       // kLlama3
-  float high_freq_factor = 4.0F;      // kLlama3
-  float beta_fast = 32.0F;            // kYarn
-  float beta_slow = 1.0F;             // kYarn
-  bool truncate = true;               // kYarn: the ramp starts and ends at whole dimensions
+  std::int64_t original_context = 0;      // kDynamic, kLlama3, kYarn: context length of the training
+  float low_freq_factor = 1.0F;           // kLlama3
+  float high_freq_factor = 4.0F;          // kLlama3
+  float beta_fast = 32.0F;                // kYarn
+  float beta_slow = 1.0F;                 // kYarn
+  bool truncate = true;                   // kYarn: the ramp starts and ends at whole dimensions
   std::optional<float> attention_factor;  // kYarn: magnitude of the table; default 0.1 ln(factor) + 1
-  std::vector<float> freq_factors;    // dim/2 divisors of the frequencies (GGUF's rope_freqs.weight), or empty
+  std::vector<float> freq_factors;        // dim/2 divisors of the frequencies (GGUF's rope_freqs.weight), or empty
 
   Status validate() const;
 };
 
-// inv_freq[dim/2] for a sequence of `context_len` tokens (which only kDynamic looks at), computed in f32 as Hugging Face
-// does, so that angles agree with it to the last bits.
+// inv_freq[dim/2] for a sequence of `context_len` tokens (which only kDynamic looks at), computed in f32 as Hugging
+// Face does, so that angles agree with it to the last bits.
 std::vector<float> rope_inv_freq(const RopeConfig& config, std::int64_t context_len);
 // Factor on cosines and sines.
 float rope_magnitude(const RopeConfig& config);

@@ -1,7 +1,6 @@
 #include "core/models/architecture.h"
 
 #include <fmt/core.h>
-
 #include <nlohmann/json.hpp>
 
 #include "core/io/gguf.h"
@@ -10,10 +9,10 @@
 
 namespace mlxr {
 
-#define MLXR_MODEL(id, gguf_name, hugging_face_names)                                 \
-  namespace id {                                                                      \
-  std::span<const TensorRow> tensor_rows();                                           \
-  Result<std::unique_ptr<Model>> load(ModelConfig config, WeightLoader& loader);      \
+#define MLXR_MODEL(id, gguf_name, hugging_face_names)                            \
+  namespace id {                                                                 \
+  std::span<const TensorRow> tensor_rows();                                      \
+  Result<std::unique_ptr<Model>> load(ModelConfig config, WeightLoader& loader); \
   }
 #include "core/models/models.def"
 #undef MLXR_MODEL
@@ -69,7 +68,9 @@ Result<ModelConfig> read_from_folder(const HfFolder& folder) {
 
 }  // namespace
 
-std::span<const Architecture> architectures() { return kArchitectures; }
+std::span<const Architecture> architectures() {
+  return kArchitectures;
+}
 
 const Architecture* find_architecture(std::string_view gguf_name) {
   for (const Architecture& architecture : kArchitectures) {
@@ -108,7 +109,8 @@ Result<LoadedWeights> load_model(const WeightSource& source, Backend& backend) {
   WeightLoader loader(source, backend, config.naming);
   LoadedWeights loaded;
   MLXR_ASSIGN_OR_RETURN(loaded.model, architecture->load(std::move(config), loader));
-  for (const std::string& name : loader.unused()) loaded.warnings.push_back(fmt::format("tensor \"{}\" is not used", name));
+  for (const std::string& name : loader.unused())
+    loaded.warnings.push_back(fmt::format("tensor \"{}\" is not used", name));
   return loaded;
 }
 

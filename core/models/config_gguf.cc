@@ -1,13 +1,14 @@
-#include <fmt/core.h>
-
 #include <cmath>
+
+#include <fmt/core.h>
 
 #include "core/models/config_reader.h"
 
 namespace mlxr {
 namespace {
 
-// A scaling that GGUF has no name for: a llama.cpp that reads such a file computes without it, as its own converter does.
+// A scaling that GGUF has no name for: a llama.cpp that reads such a file computes without it, as its own converter
+// does.
 constexpr const char* kDynamicFactorKey = "mlxr.rope.dynamic_factor";
 
 class Reader {
@@ -32,7 +33,9 @@ class Reader {
   std::string prefix_;
 };
 
-float yarn_default_magnitude(float factor) { return factor <= 1.0F ? 1.0F : 0.1F * std::log(factor) + 1.0F; }
+float yarn_default_magnitude(float factor) {
+  return factor <= 1.0F ? 1.0F : 0.1F * std::log(factor) + 1.0F;
+}
 
 Status read_rope(const Reader& reader, ModelConfig& config) {
   RopeConfig& rope = config.rope;
@@ -83,8 +86,8 @@ Result<ModelConfig> read_gguf_config(const Metadata& metadata, const std::string
   const bool divides = config.num_heads > 0 && config.hidden_size % config.num_heads == 0;
   config.head_dim = reader.integer("attention.key_length", divides ? config.hidden_size / config.num_heads : 0);
   if (reader.integer("attention.value_length", config.head_dim) != config.head_dim) {
-    return unsupported(fmt::format("{}: {} differs from the key length", metadata.source(),
-                                   reader.key("attention.value_length")));
+    return unsupported(
+        fmt::format("{}: {} differs from the key length", metadata.source(), reader.key("attention.value_length")));
   }
   config.sliding_window = reader.integer("attention.sliding_window", 0);
   MLXR_RETURN_IF_ERROR(read_rope(reader, config));

@@ -1,7 +1,7 @@
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <iterator>
+
+#include <fmt/core.h>
 #include <nlohmann/json.hpp>
 
 #include "core/io/json_file.h"
@@ -16,12 +16,10 @@ struct ActivationName {
   const char* name;
   Activation activation;
 };
-constexpr ActivationName kActivations[] = {{"silu", Activation::kSilu},
-                                           {"swish", Activation::kSilu},
-                                           {"gelu", Activation::kGelu},
-                                           {"gelu_pytorch_tanh", Activation::kGeluTanh},
-                                           {"gelu_new", Activation::kGeluTanh},
-                                           {"relu", Activation::kRelu}};
+constexpr ActivationName kActivations[] = {
+    {"silu", Activation::kSilu},         {"swish", Activation::kSilu},
+    {"gelu", Activation::kGelu},         {"gelu_pytorch_tanh", Activation::kGeluTanh},
+    {"gelu_new", Activation::kGeluTanh}, {"relu", Activation::kRelu}};
 
 Status read_float(const json& object, const char* field, float& out, const std::string& path) {
   MLXR_ASSIGN_OR_RETURN(const double value, json_float_or(object, field, static_cast<double>(out), path));

@@ -2,8 +2,9 @@
 // ModelConfig from the two kinds of files, and GGUF metadata back from a ModelConfig (for conversion).
 // Keys: llama.cpp's src/llama-arch.cpp; Hugging Face's configuration classes of transformers 5.
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include "core/base/status.h"
 #include "core/io/metadata.h"

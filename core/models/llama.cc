@@ -22,7 +22,18 @@ constexpr TensorRow kRows[] = {
     {"blk.{}.ffn_down", "model.layers.{}.mlp.down_proj"},
 };
 enum Row : std::size_t {
-  kEmbed, kOutputNorm, kOutput, kAttnNorm, kQuery, kKey, kValue, kAttnOutput, kFfnNorm, kGate, kUp, kDown,
+  kEmbed,
+  kOutputNorm,
+  kOutput,
+  kAttnNorm,
+  kQuery,
+  kKey,
+  kValue,
+  kAttnOutput,
+  kFfnNorm,
+  kGate,
+  kUp,
+  kDown,
 };
 
 struct Layer {
@@ -133,7 +144,9 @@ class Llama : public Model {
 
 }  // namespace
 
-std::span<const TensorRow> tensor_rows() { return kRows; }
+std::span<const TensorRow> tensor_rows() {
+  return kRows;
+}
 
 Result<std::unique_ptr<Model>> load(ModelConfig config, WeightLoader& loader) {
   MLXR_ASSIGN_OR_RETURN(config.rope.freq_factors, loader.floats("rope_freqs.weight", config.rope.dim / 2));

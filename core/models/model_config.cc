@@ -16,14 +16,15 @@ struct Range {
 Status ModelConfig::validate() const {
   // Bounds far above any model, low enough that products of two fit into 63 bits and no field asks for absurd memory.
   const Range ranges[] = {
-      {"vocab_size", vocab_size, 1 << 24},   {"hidden_size", hidden_size, 1 << 20},
-      {"num_layers", num_layers, 1 << 12},   {"num_heads", num_heads, 1 << 14},
+      {"vocab_size", vocab_size, 1 << 24},     {"hidden_size", hidden_size, 1 << 20},
+      {"num_layers", num_layers, 1 << 12},     {"num_heads", num_heads, 1 << 14},
       {"num_kv_heads", num_kv_heads, 1 << 14}, {"head_dim", head_dim, 1 << 14},
-      {"ffn_size", ffn_size, 1 << 24},       {"context_length", context_length, 1 << 30},
+      {"ffn_size", ffn_size, 1 << 24},         {"context_length", context_length, 1 << 30},
   };
   for (const Range& range : ranges) {
     if (range.value < 1 || range.value > range.max) {
-      return invalid_argument(fmt::format("model config: {} is {}, outside 1..{}", range.field, range.value, range.max));
+      return invalid_argument(
+          fmt::format("model config: {} is {}, outside 1..{}", range.field, range.value, range.max));
     }
   }
   if (num_heads % num_kv_heads != 0) {

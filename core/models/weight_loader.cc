@@ -35,7 +35,8 @@ Result<Weight> WeightLoader::matrix(const TensorRow& row, std::int64_t layer, Sh
 Result<Tensor> WeightLoader::constant(const WeightTensor& tensor, std::int64_t n) {
   if (!(tensor.shape == Shape{n})) return wrong_shape(tensor, Shape{n});
   if (quant_info(tensor.type).decode == nullptr) {
-    return unsupported(fmt::format("tensor \"{}\": type {} is not a number format", tensor.name, quant_info(tensor.type).name));
+    return unsupported(
+        fmt::format("tensor \"{}\": type {} is not a number format", tensor.name, quant_info(tensor.type).name));
   }
   std::vector<float> values(static_cast<std::size_t>(n));
   decode_row(tensor.type, tensor.bytes, values);
@@ -60,7 +61,8 @@ Result<std::vector<float>> WeightLoader::floats(const std::string& name, std::in
   if (tensor == nullptr) return std::vector<float>{};
   if (!(tensor->shape == Shape{n})) return wrong_shape(*tensor, Shape{n});
   if (quant_info(tensor->type).decode == nullptr) {
-    return unsupported(fmt::format("tensor \"{}\": type {} is not a number format", name, quant_info(tensor->type).name));
+    return unsupported(
+        fmt::format("tensor \"{}\": type {} is not a number format", name, quant_info(tensor->type).name));
   }
   std::vector<float> values(static_cast<std::size_t>(n));
   decode_row(tensor->type, tensor->bytes, values);

@@ -45,7 +45,8 @@ std::optional<TensorMatch> match_tensor(std::span<const TensorRow> rows, Naming 
   const std::string_view suffix = name.substr(dot + 1);
   if (suffix != "weight" && suffix != "bias") return std::nullopt;
   for (const TensorRow& row : rows) {
-    if (const auto layer = match_stem(stem_of(row, naming), name.substr(0, dot))) return TensorMatch{&row, *layer, suffix};
+    if (const auto layer = match_stem(stem_of(row, naming), name.substr(0, dot)))
+      return TensorMatch{&row, *layer, suffix};
   }
   return std::nullopt;
 }

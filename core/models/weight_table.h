@@ -1,6 +1,6 @@
 #pragma once
-// The names of an architecture's tensors in each kind of file. One row serves loading, conversion in both directions and
-// the check that nothing in a file goes unused.
+// The names of an architecture's tensors in each kind of file. One row serves loading, conversion in both directions
+// and the check that nothing in a file goes unused.
 
 #include <cstdint>
 #include <optional>
@@ -14,7 +14,8 @@ namespace mlxr {
 
 enum class RowOrder : std::uint8_t {
   kSame,
-  kQueryHeads,  // rows are heads of head_dim rotated elements: GGUF interleaves the halves that Hugging Face keeps apart
+  kQueryHeads,  // rows are heads of head_dim rotated elements: GGUF interleaves the halves that Hugging Face keeps
+                // apart
   kKeyHeads,
 };
 

@@ -1,9 +1,9 @@
 #include "core/runtime/step_runner.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <numeric>
+
+#include <fmt/core.h>
 
 namespace mlxr {
 namespace {
@@ -27,7 +27,8 @@ struct StepRunner::Layout {
       max_blocks = std::max(max_blocks, static_cast<std::int64_t>(cache.blocks(piece.sequence).size()));
     }
     query_start.push_back(0);
-    for (const SequencePiece& piece : pieces) add(piece, cache);
+    for (const SequencePiece& piece : pieces)
+      add(piece, cache);
   }
 
  private:
@@ -43,8 +44,7 @@ struct StepRunner::Layout {
       tokens.push_back(piece.tokens[static_cast<std::size_t>(i)]);
       positions.push_back(static_cast<std::int32_t>(position));
       slots.push_back(static_cast<std::int32_t>(block * block_tokens + position % block_tokens));
-      const bool wanted =
-          piece.logits == LogitsWanted::kAll || (piece.logits == LogitsWanted::kLast && i + 1 == count);
+      const bool wanted = piece.logits == LogitsWanted::kAll || (piece.logits == LogitsWanted::kLast && i + 1 == count);
       if (wanted) logit_rows.push_back(row);
       all_logits = all_logits && wanted;
     }

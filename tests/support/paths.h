@@ -9,10 +9,14 @@
 namespace mlxr::test {
 
 // tests/fixtures/NAME of the repository.
-inline std::string fixture(const std::string& name) { return std::string(MLXR_SOURCE_DIR) + "/tests/fixtures/" + name; }
+inline std::string fixture(const std::string& name) {
+  return std::string(MLXR_SOURCE_DIR) + "/tests/fixtures/" + name;
+}
 
 // A file of the starter model's folder.
-inline std::string sprout(const std::string& name) { return std::string(MLXR_SOURCE_DIR) + "/models/sprout/" + name; }
+inline std::string sprout(const std::string& name) {
+  return std::string(MLXR_SOURCE_DIR) + "/models/sprout/" + name;
+}
 
 // A file of the shared material, which is not part of the repository; nullopt when it is not there, and the test then
 // skips and says so.

@@ -1,8 +1,8 @@
 #include "core/runtime/kv/single_sequence_kv.h"
 
-#include <fmt/core.h>
-
 #include <numeric>
+
+#include <fmt/core.h>
 
 #include "core/base/check.h"
 
