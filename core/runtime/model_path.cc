@@ -88,7 +88,7 @@ std::vector<std::string> model_folders() {
   if (const fs::path data = user_data_folder(); !data.empty()) candidates.push_back(data / "models");
   if (const fs::path program = executable(); !program.empty()) {
     const fs::path folder = program.parent_path();
-    candidates.push_back(folder.parent_path() / "share/mlxr/models");           // PREFIX/bin
+    candidates.push_back(folder.parent_path() / "share/mlxr/models");                   // PREFIX/bin
     candidates.push_back(folder.parent_path().parent_path().parent_path() / "models");  // build/PRESET/bin
   }
   std::vector<std::string> folders;
@@ -113,7 +113,8 @@ Result<std::string> resolve_model(const std::string& model) {
     }
   }
   std::string places;
-  for (const std::string& folder : folders) places += (places.empty() ? "" : ", ") + folder;
+  for (const std::string& folder : folders)
+    places += (places.empty() ? "" : ", ") + folder;
   return not_found(fmt::format("no model \"{}\": no such file{}", model,
                                places.empty() || looks_like_path ? "" : ", and none of that name in " + places));
 }

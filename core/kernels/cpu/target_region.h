@@ -49,11 +49,11 @@
 #define MLXR_TARGET_REGION_END MLXR_PRAGMA(clang attribute pop)
 #else
 // g++ 12 takes its own _mm512_undefined_ps() for a mistake of ours.
-#define MLXR_TARGET_REGION_BEGIN(target_features)                                                                   \
-  MLXR_PRAGMA(GCC push_options)                                                                                     \
-  MLXR_PRAGMA(GCC diagnostic push)                                                                                  \
-  MLXR_PRAGMA(GCC diagnostic ignored "-Wuninitialized") MLXR_PRAGMA(GCC diagnostic ignored "-Wmaybe-uninitialized") \
-      MLXR_PRAGMA(GCC target(target_features))
+#define MLXR_TARGET_REGION_BEGIN(target_features)       \
+  MLXR_PRAGMA(GCC push_options)                         \
+  MLXR_PRAGMA(GCC diagnostic push)                      \
+  MLXR_PRAGMA(GCC diagnostic ignored "-Wuninitialized") \
+  MLXR_PRAGMA(GCC diagnostic ignored "-Wmaybe-uninitialized") MLXR_PRAGMA(GCC target(target_features))
 #define MLXR_TARGET_REGION_END MLXR_PRAGMA(GCC diagnostic pop) MLXR_PRAGMA(GCC pop_options)
 #endif
 
