@@ -14,6 +14,7 @@ inline constexpr std::uint32_t kWriteVersion = 3;
 inline constexpr std::uint32_t kMaxDims = 4;
 inline constexpr std::size_t kMaxWrittenNameBytes = 63;  // ggml refuses longer tensor names
 inline constexpr std::uint32_t kMinAlignment = 8;
+inline constexpr std::uint32_t kMaxAlignment = 1U << 30;
 
 inline constexpr const char* kAlignmentKey = "general.alignment";
 inline constexpr const char* kSplitNoKey = "split.no";

@@ -19,7 +19,6 @@ namespace {
 using gguf::ValueType;
 
 constexpr std::uint64_t kMaxStringBytes = std::uint64_t{1} << 30;  // ggml's limit
-constexpr std::uint32_t kMaxAlignment = 1U << 30;
 
 // A tensor's entry in the header; its data is checked when the start of the data is known.
 struct TensorEntry {
@@ -186,7 +185,7 @@ class Parser {
     if (value == nullptr) return {};
     const auto alignment = header_.metadata.get_uint(gguf::kAlignmentKey);
     if (!alignment || !std::has_single_bit(*alignment) || *alignment < gguf::kMinAlignment ||
-        *alignment > kMaxAlignment) {
+        *alignment > gguf::kMaxAlignment) {
       return corrupt(fmt::format("{} is {}, not a power of two of at least {}", gguf::kAlignmentKey,
                                  metadata_text(*value), gguf::kMinAlignment));
     }

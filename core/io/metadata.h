@@ -25,11 +25,15 @@ struct MetadataStrings {
       : values(std::move(views)), keepalive(std::move(owner)) {}
   explicit MetadataStrings(std::vector<std::string> strings);
 
+  bool operator==(const MetadataStrings& other) const { return values == other.values; }
+
   std::vector<std::string_view> values;
   std::shared_ptr<const void> keepalive;
 };
 
 struct MetadataBools {
+  bool operator==(const MetadataBools& other) const = default;
+
   std::vector<std::uint8_t> values;  // 0 or 1
 };
 

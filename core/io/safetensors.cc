@@ -29,8 +29,8 @@ Result<WeightTensor> place_entry(const SafetensorsEntry& entry, std::uint64_t ex
   const std::uint64_t end = entry.data_offsets[1];
   if (begin > end) return corrupt(fmt::format("data_offsets [{}, {}] run backwards", begin, end));
   if (end > data.size()) {
-    return corrupt(fmt::format("data ends at {}, past the end of the file ({})",
-                               fmt::format("{} + {}", data_offset, end), data_offset + data.size()));
+    return corrupt(fmt::format("data ends {} bytes after offset {}, past the end of the file ({})", end, data_offset,
+                               data_offset + data.size()));
   }
   if (begin != expected_begin) {
     return corrupt(fmt::format("data_offsets [{}, {}] {} the tensor before, which ends at {}", begin, end,

@@ -127,7 +127,7 @@ class HeaderHandler : public nlohmann::json_sax<json> {
 
   bool unexpected(const char* what) {
     if (level_ == Level::kOutside) {
-      error_ = fmt::format("header is {}, not an object", what);
+      error_ = fmt::format("the JSON is {}, not an object", what);
       return false;
     }
     if (level_ == Level::kFile) return fail(fmt::format("is {}, not an object", what));
