@@ -1,0 +1,76 @@
+// Matmul kernels for AVX2 with FMA and F16C.
+
+#include "core/kernels/cpu/target_region.h"
+
+#if MLXR_X86
+
+#include <immintrin.h>
+
+#include <cstring>
+#include <type_traits>
+
+#include "core/kernels/cpu/matmul_kernels.h"
+#include "core/kernels/cpu/simd_avx2.h"
+#include "core/kernels/cpu/unroll.h"
+#include "core/kernels/cpu/weight_groups.h"
+
+MLXR_TARGET_REGION_BEGIN(MLXR_TARGET_AVX2)
+
+#include "core/kernels/cpu/dot_float.inl.h"
+
+namespace mlxr::dot_avx2 {
+
+inline constexpr bool kVnni = false;
+inline constexpr std::int64_t kTileRows = 16;
+
+inline __m256i dpbusd(__m256i acc, __m256i, __m256i) {
+  return acc;
+}
+
+// In this order: each needs what stands above it.
+// clang-format off
+#include "core/kernels/cpu/simd_int_x86.inl.h"
+#include "core/kernels/cpu/groups_x86.inl.h"
+#include "core/kernels/cpu/quantize_x86.inl.h"
+#include "core/kernels/cpu/transpose_x86.inl.h"
+#include "core/kernels/cpu/tile_x86.inl.h"
+#include "core/kernels/cpu/dot_few.inl.h"
+#include "core/kernels/cpu/dot_many_avx2.inl.h"
+#include "core/kernels/cpu/dot_many.inl.h"
+// clang-format on
+
+template <QuantType kType>
+constexpr QuantDotKernel row() {
+  return {kType, dot_few<kType>, dot_many<kType>};
+}
+
+constexpr QuantDotKernel kQuantized[] = {
+    row<QuantType::kQ4_0>(), row<QuantType::kQ8_0>(), row<QuantType::kQ4_K>(),
+    row<QuantType::kQ5_K>(), row<QuantType::kQ6_K>(),
+};
+
+constexpr FloatDotKernel kFloats[] = {
+    {QuantType::kF32, dot_floats<SimdAvx2, LoadF32<SimdAvx2>>, dot_decoded<SimdAvx2, LoadF32<SimdAvx2>>},
+    {QuantType::kF16, dot_floats<SimdAvx2, LoadF16<SimdAvx2>>, dot_decoded<SimdAvx2, LoadF16<SimdAvx2>>},
+    {QuantType::kBF16, dot_floats<SimdAvx2, LoadBf16<SimdAvx2>>, dot_decoded<SimdAvx2, LoadBf16<SimdAvx2>>},
+};
+
+}  // namespace mlxr::dot_avx2
+
+MLXR_TARGET_REGION_END
+
+namespace mlxr {
+
+const MatmulKernels kAvx2MatmulKernels = {
+    .name = "avx2",
+    .quantize_row = dot_avx2::quantize_row,
+    .quantized = dot_avx2::kQuantized,
+    .floats = dot_avx2::kFloats,
+    .decoded = dot_decoded<SimdAvx2, DecodeByTable>,
+    .few_tokens = 3,
+    .few_float_tokens = 4,
+};
+
+}  // namespace mlxr
+
+#endif  // MLXR_X86

@@ -1,0 +1,35 @@
+// Products of many tokens: walks rows and chunks, decodes a tile, and gives it to dot_tile. Included after dot_tile
+// with kTileRows and kManyTokens said.
+
+template <class G>
+inline void dot_tile_all(const Tile& tile, std::int64_t num_chunk_groups, const ActivationGroup* x,
+                         std::int64_t groups_per_row, std::int64_t tokens, DotOutput out) {
+  std::int64_t t = 0;
+  for (; t + kManyTokens <= tokens; t += kManyTokens)
+    dot_tile<G, kManyTokens>(tile, num_chunk_groups, x + t * groups_per_row, groups_per_row,
+                             {out.data + t * out.stride, out.stride});
+  for (; t + 2 <= tokens; t += 2)
+    dot_tile<G, 2>(tile, num_chunk_groups, x + t * groups_per_row, groups_per_row,
+                   {out.data + t * out.stride, out.stride});
+  if (t < tokens)
+    dot_tile<G, 1>(tile, num_chunk_groups, x + t * groups_per_row, groups_per_row,
+                   {out.data + t * out.stride, out.stride});
+}
+
+template <QuantType kType>
+void dot_many(const WeightRows& rows, const ActivationGroup* x, std::int64_t tokens, TileScratch& scratch,
+              DotOutput out) {
+  using G = Group<kType>;
+  Tile& tile = *reinterpret_cast<Tile*>(scratch.bytes);
+  const std::int64_t groups_per_row = num_groups(rows.elements);
+  for (std::int64_t row = 0; row < rows.num_rows; row += kTileRows) {
+    for (std::int64_t t = 0; t < tokens; ++t)
+      std::memset(out.data + t * out.stride + row, 0, kTileRows * sizeof(float));
+    for (std::int64_t group = 0; group < groups_per_row; group += kChunkGroups) {
+      const std::int64_t left = groups_per_row - group;
+      const std::int64_t count = left < kChunkGroups ? left : kChunkGroups;
+      fill_tile<G>(rows, row, group, count, tile);
+      dot_tile_all<G>(tile, count, x + group, groups_per_row, tokens, {out.data + row, out.stride});
+    }
+  }
+}
