@@ -99,7 +99,9 @@ class [[nodiscard]] Result {
   } while (false)
 
 #define MLXR_ASSIGN_OR_RETURN(lhs, expr) MLXR_ASSIGN_OR_RETURN_INNER(MLXR_CONCAT(mlxr_result_, __LINE__), lhs, expr)
+// NOLINTBEGIN(bugprone-macro-parentheses): `lhs` may be a declaration
 #define MLXR_ASSIGN_OR_RETURN_INNER(tmp, lhs, expr) \
   auto tmp = (expr);                                \
   if (!tmp.ok()) return tmp.status();               \
   lhs = std::move(tmp).value()
+// NOLINTEND(bugprone-macro-parentheses)

@@ -43,7 +43,9 @@ def parse(path):
     """The script as a list of ("need", path) and ("step", Step)."""
     items = []
     step = None
-    for number, line in enumerate(open(path, encoding="utf-8").read().split("\n"), 1):
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().split("\n")
+    for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         word, _, rest = line.partition(" ")
