@@ -49,6 +49,7 @@ std::vector<Declared> declare_commands(CLI::App& root, bool& json) {
   std::vector<Declared> declared;
   for (const CommandRow& row : rows()) {
     CLI::App* app = root.add_subcommand(row.name, row.help);
+    app->footer("");
     CommandBody body = row.declare(*app);
     if (row.json == JsonSupport::kJson) app->add_flag("--json", json, "Write JSON for programs");
     for (const EnvironmentRow& variable : kEnvironment) {
