@@ -6,9 +6,13 @@
 
 #include "core/base/check.h"
 #include "core/base/checked.h"
+#include "core/quant/fp4.h"
+#include "core/quant/iq.h"
+#include "core/quant/iq4.h"
 #include "core/quant/kquant.h"
 #include "core/quant/legacy.h"
 #include "core/quant/plain.h"
+#include "core/quant/ternary.h"
 
 namespace mlxr {
 namespace {
