@@ -14,10 +14,11 @@ constexpr std::size_t kAlignment = 64;
 // Attention may read up to one vector past the end of a tile.
 constexpr std::size_t kSlack = 64;
 
-// num_blocks * kv_heads * block_tokens * dim * element size; nullopt on overflow or a size below one.
-std::optional<std::size_t> tiles_bytes(const KvLayout& layout, std::int64_t kv_heads, std::int64_t dim) {
+// num_blocks * kv_heads * tile_tokens * dim * element size; nullopt on overflow or a size below one.
+std::optional<std::size_t> tiles_bytes(const KvLayout& layout, std::int64_t kv_heads, std::int64_t tile_tokens,
+                                       std::int64_t dim) {
   std::int64_t total = static_cast<std::int64_t>(dtype_bytes(layout.dtype));
-  for (const std::int64_t factor : {layout.num_blocks, kv_heads, layout.block_tokens, dim}) {
+  for (const std::int64_t factor : {layout.num_blocks, kv_heads, tile_tokens, dim}) {
     if (factor < 1) return std::nullopt;
     const auto product = checked_mul(total, factor);
     if (!product) return std::nullopt;
@@ -34,14 +35,19 @@ std::size_t round_up(std::size_t bytes) {
 
 Result<std::unique_ptr<KvStorage>> HostKvStorage::make(const KvLayout& layout) {
   if (layout.dtype == DType::kI32) return invalid_argument("keys and values are f32, f16 or bf16, not i32");
+  constexpr std::int64_t kMaxBlockTokens = 1 << 20;
+  if (layout.block_tokens < 1 || layout.block_tokens > kMaxBlockTokens) {
+    return invalid_argument("a block of " + std::to_string(layout.block_tokens) + " tokens is out of range");
+  }
+  const std::int64_t key_stride = key_stride_for(layout.block_tokens);
   constexpr std::size_t kMaxBytes = SIZE_MAX / 4;
   std::vector<Place> places;
   std::vector<std::size_t> offsets;
   std::size_t total = kAlignment + kSlack;
   for (std::size_t i = 0; i < layout.layers.size(); ++i) {
     const KvLayerLayout& layer = layout.layers[i];
-    const auto key_bytes = tiles_bytes(layout, layer.num_kv_heads, layer.key_dim);
-    const auto value_bytes = tiles_bytes(layout, layer.num_kv_heads, layer.value_dim);
+    const auto key_bytes = tiles_bytes(layout, layer.num_kv_heads, key_stride, layer.key_dim);
+    const auto value_bytes = tiles_bytes(layout, layer.num_kv_heads, layout.block_tokens, layer.value_dim);
     if (!key_bytes || !value_bytes) {
       return invalid_argument("the key and value sizes of layer " + std::to_string(i) + " are out of range");
     }

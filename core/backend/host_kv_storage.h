@@ -1,10 +1,14 @@
 #pragma once
 // HostKvStorage: keys and values in host memory, one tile a (layer, block, kv head):
-//   keys   of a layer: [num_blocks][num_kv_heads][block_tokens][key_dim]
+//   keys   of a layer: [num_blocks][num_kv_heads][key_dim][key_stride], transposed: a column a token
 //   values of a layer: [num_blocks][num_kv_heads][block_tokens][value_dim]
-// A head's keys of a block are one contiguous piece, which attention streams. The pages are the system's zero pages
-// until they are written, so that a large pool costs only what is used. Tiles start 64-byte aligned whenever
-// block_tokens * dim * element size is a multiple of 64.
+// key_stride is block_tokens rounded up to 16. With keys transposed, a vector of scores (one lane a position) is a sum
+// of key rows times query elements: no sum across lanes, and a score's order of additions is that of the dimensions
+// whatever the vector width or the number of queries. Values are added up position by position likewise.
+//
+// A tile is one contiguous piece, which attention streams; it starts 64-byte aligned when its size is a multiple of 64.
+// Reads may run up to 64 bytes past the end of a tile. Pages are the system's zero pages until they are written, so
+// that a large pool costs only what is used.
 
 #include <cstddef>
 #include <cstdint>
@@ -31,6 +35,19 @@ class HostKvStorage : public KvStorage {
   std::byte* value_tile(std::int64_t layer, std::int64_t block, std::int64_t kv_head) const {
     const Place& place = places_[static_cast<std::size_t>(layer)];
     return place.values + static_cast<std::size_t>(block * place.num_kv_heads + kv_head) * place.value_tile_bytes;
+  }
+
+  // Elements from one dimension of a key tile to the next.
+  std::int64_t key_stride() const { return key_stride_for(layout().block_tokens); }
+  static std::int64_t key_stride_for(std::int64_t block_tokens) { return (block_tokens + 15) / 16 * 16; }
+  // Bytes from a block's tile to the same head's tile of the next block.
+  std::size_t key_block_bytes(std::int64_t layer) const {
+    const Place& place = places_[static_cast<std::size_t>(layer)];
+    return place.key_tile_bytes * static_cast<std::size_t>(place.num_kv_heads);
+  }
+  std::size_t value_block_bytes(std::int64_t layer) const {
+    const Place& place = places_[static_cast<std::size_t>(layer)];
+    return place.value_tile_bytes * static_cast<std::size_t>(place.num_kv_heads);
   }
 
   // The storage of a view that a host backend made.

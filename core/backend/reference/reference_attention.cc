@@ -26,11 +26,6 @@ void store_element(std::byte* data, std::size_t i, DType dtype, float value) {
   }
 }
 
-void store_head(const float* from, std::byte* tile, std::size_t offset, std::size_t dim, DType dtype) {
-  for (std::size_t i = 0; i < dim; ++i)
-    store_element(tile, offset * dim + i, dtype, from[i]);
-}
-
 // One query row of one head against positions [first, last] of a sequence.
 struct QueryRow {
   const HostKvStorage& storage;
@@ -46,14 +41,16 @@ void attend(const QueryRow& row, const float* q, const AttentionParams& params, 
   const KvLayerLayout& dims = layout.layers[static_cast<std::size_t>(row.layer)];
   const auto key_dim = static_cast<std::size_t>(dims.key_dim);
   const auto value_dim = static_cast<std::size_t>(dims.value_dim);
+  const auto key_stride = static_cast<std::size_t>(row.storage.key_stride());
 
   std::vector<double> scores;
   for (std::int64_t p = row.first; p <= row.last; ++p) {
     const std::byte* keys = row.storage.key_tile(row.layer, row.blocks[p / layout.block_tokens], row.kv_head);
-    const auto offset = static_cast<std::size_t>(p % layout.block_tokens) * key_dim;
+    const auto column = static_cast<std::size_t>(p % layout.block_tokens);
     double score = 0;
     for (std::size_t i = 0; i < key_dim; ++i)
-      score += static_cast<double>(q[i]) * static_cast<double>(load_element(keys, offset + i, layout.dtype));
+      score +=
+          static_cast<double>(q[i]) * static_cast<double>(load_element(keys, i * key_stride + column, layout.dtype));
     score *= static_cast<double>(params.scale);
     if (params.softcap > 0) {
       const auto cap = static_cast<double>(params.softcap);
@@ -89,15 +86,21 @@ void ReferenceBackend::kv_write(const Tensor& k, const Tensor& v, const KvView& 
   const KvLayerLayout& dims = layout.layers[static_cast<std::size_t>(layer)];
   const auto key_dim = static_cast<std::size_t>(dims.key_dim);
   const auto value_dim = static_cast<std::size_t>(dims.value_dim);
+  const auto key_stride = static_cast<std::size_t>(storage.key_stride());
   for (std::int64_t t = 0; t < k.dim(0); ++t) {
     const std::int64_t slot = view.slots.data<std::int32_t>()[t];
     const std::int64_t block = slot / layout.block_tokens;
     const auto offset = static_cast<std::size_t>(slot % layout.block_tokens);
     for (std::int64_t h = 0; h < dims.num_kv_heads; ++h) {
       const auto row = static_cast<std::size_t>(t * dims.num_kv_heads + h);
-      store_head(k.data<float>() + row * key_dim, storage.key_tile(layer, block, h), offset, key_dim, layout.dtype);
-      store_head(v.data<float>() + row * value_dim, storage.value_tile(layer, block, h), offset, value_dim,
-                 layout.dtype);
+      const float* from_k = k.data<float>() + row * key_dim;
+      const float* from_v = v.data<float>() + row * value_dim;
+      std::byte* keys = storage.key_tile(layer, block, h);
+      std::byte* values = storage.value_tile(layer, block, h);
+      for (std::size_t i = 0; i < key_dim; ++i)
+        store_element(keys, i * key_stride + offset, layout.dtype, from_k[i]);
+      for (std::size_t i = 0; i < value_dim; ++i)
+        store_element(values, offset * value_dim + i, layout.dtype, from_v[i]);
     }
   }
 }

@@ -47,6 +47,9 @@ class ReferenceBackend : public Backend {
   Tensor softcap(const Tensor& x, float cap) override;
   Tensor gather_rows(const Tensor& x, const Tensor& rows) override;
 
+ protected:
+  StepPool& pool() { return pool_; }
+
  private:
   StepPool pool_;
 };

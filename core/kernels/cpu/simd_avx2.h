@@ -9,11 +9,14 @@
 
 #include <cstdint>
 
+#include "core/base/cpu_features.h"
+
 MLXR_TARGET_REGION_BEGIN(MLXR_TARGET_AVX2)
 namespace mlxr {
 
 struct SimdAvx2 {
   using F32 = __m256;
+  static constexpr Isa kIsa = Isa::kAvx2;
   static constexpr int kLanes = 8;
   static constexpr int kRegisters = 16;
 
@@ -63,6 +66,7 @@ struct SimdAvx2 {
     const __m256i early = _mm256_cmpgt_epi32(_mm256_set1_epi32(end), lane);
     return _mm256_blendv_ps(otherwise, v, _mm256_castsi256_ps(_mm256_and_si256(late, early)));
   }
+  static MLXR_ALWAYS_INLINE F32 swap_pairs(F32 v) { return _mm256_permute_ps(v, 0xb1); }
   static MLXR_ALWAYS_INLINE F32 power_of_low_bits(F32 t) {
     const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(t), 23);
     return _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(0x3f800000)));

@@ -9,11 +9,14 @@
 
 #include <cstdint>
 
+#include "core/base/cpu_features.h"
+
 MLXR_TARGET_REGION_BEGIN(MLXR_TARGET_AVX512)
 namespace mlxr {
 
 struct SimdAvx512 {
   using F32 = __m512;
+  static constexpr Isa kIsa = Isa::kAvx512;
   static constexpr int kLanes = 16;
   static constexpr int kRegisters = 32;
 
@@ -60,6 +63,7 @@ struct SimdAvx512 {
     const auto mask = static_cast<__mmask16>(first_mask(end) & ~first_mask(begin));
     return _mm512_mask_blend_ps(mask, otherwise, v);
   }
+  static MLXR_ALWAYS_INLINE F32 swap_pairs(F32 v) { return _mm512_permute_ps(v, 0xb1); }
   static MLXR_ALWAYS_INLINE F32 power_of_low_bits(F32 t) {
     const __m512i exponent = _mm512_slli_epi32(_mm512_castps_si512(t), 23);
     return _mm512_castsi512_ps(_mm512_add_epi32(exponent, _mm512_set1_epi32(0x3f800000)));

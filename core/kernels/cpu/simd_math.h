@@ -28,7 +28,7 @@ MLXR_ALWAYS_INLINE typename V::F32 simd_exp(typename V::F32 x) {
   p = V::fma(p, r, V::set(0x1.fffffcp-2F));
   p = V::fma(V::mul(r, r), p, r);
   const F power = V::power_of_low_bits(rounded);
-  return V::select_less(x, lowest, V::zero(), V::fma(p, power, power));
+  return V::select_less(x, lowest, V::zero(), V::mul(V::add(V::set(1.0F), p), power));
 }
 
 // 1 / (1 + e^-x)

@@ -9,10 +9,13 @@
 
 #include <cstdint>
 
+#include "core/base/cpu_features.h"
+
 namespace mlxr {
 
 struct SimdNeon {
   using F32 = float32x4_t;
+  static constexpr Isa kIsa = Isa::kNeon;
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 32;
 
@@ -69,6 +72,7 @@ struct SimdNeon {
     const uint32x4_t mask = vandq_u32(vcgeq_s32(lane, vdupq_n_s32(begin)), vcltq_s32(lane, vdupq_n_s32(end)));
     return vbslq_f32(mask, v, otherwise);
   }
+  static MLXR_ALWAYS_INLINE F32 swap_pairs(F32 v) { return vrev64q_f32(v); }
   static MLXR_ALWAYS_INLINE F32 power_of_low_bits(F32 t) {
     const int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(t), 23);
     return vreinterpretq_f32_s32(vaddq_s32(exponent, vdupq_n_s32(0x3f800000)));

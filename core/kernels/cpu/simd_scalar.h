@@ -13,6 +13,7 @@
 //   fma(a, b, c)                 a * b + c, rounded once where the machine can; twice here
 //   select_less(a, b, x, y)      a < b ? x : y
 //   keep_lanes(v, begin, end, y) lane in [begin, end) ? v : y; begin and end may lie outside [0, kLanes]
+//   swap_pairs                   lane 2i exchanged with lane 2i + 1
 //   power_of_low_bits(t)         2^n, where n is the signed number in the low bits of t's representation: for
 //                                t = 1.5 * 2^23 + n, the usual trick of rounding by adding
 //   reduce_add, reduce_max       over lanes, in an order that only depends on the type
@@ -20,12 +21,14 @@
 #include <bit>
 #include <cstdint>
 
+#include "core/base/cpu_features.h"
 #include "core/base/float16.h"
 #include "core/kernels/cpu/target_region.h"
 
 namespace mlxr {
 
 struct SimdScalar {
+  static constexpr Isa kIsa = Isa::kReference;
   static constexpr int kLanes = 4;
   static constexpr int kRegisters = 16;
   struct F32 {
@@ -104,6 +107,7 @@ struct SimdScalar {
       otherwise.lane[i] = i >= begin && i < end ? v.lane[i] : otherwise.lane[i];
     return otherwise;
   }
+  static F32 swap_pairs(F32 v) { return {{v.lane[1], v.lane[0], v.lane[3], v.lane[2]}}; }
   static F32 power_of_low_bits(F32 t) {
     for (int i = 0; i < kLanes; ++i) {
       const auto bits = std::bit_cast<std::uint32_t>(t.lane[i]);

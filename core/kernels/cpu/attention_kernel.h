@@ -1,0 +1,397 @@
+// Attention of a run of query rows against a range of positions. Included inside a target region (target_region.h)
+// after the vocabulary and simd_math.h. Layouts: core/backend/host_kv_storage.h; rows and cuts: attention_task.h.
+//
+// A tile of up to 64 positions at a time (Dao et al., FlashAttention-2, arXiv:2307.08691):
+//  1. scores [rows, 64]: a vector of positions a lane each, one fma a dimension, in the order of the dimensions; groups
+//     of rows times vectors fill the registers, so that a key vector is loaded (and widened) once for the group;
+//  2. each row by itself: scale, cap, mask, new maximum, e^x, sum; when the maximum grew, the row of acc is scaled
+//  down;
+//  3. acc [rows, value_dim]: a vector of dimensions, one fma a position in ascending order, for the row's own positions
+//     only: what lies in other slots is never touched, not even multiplied by 0.
+// So every number of a row has one order of operations, whatever the grouping, and one query has the same bits alone,
+// in a chunk and in a batch.
+
+#ifndef MLXR_CORE_KERNELS_CPU_ATTENTION_KERNEL_H_
+#define MLXR_CORE_KERNELS_CPU_ATTENTION_KERNEL_H_
+
+namespace mlxr {
+
+template <class V, DType kType>
+struct KvElements {
+  using Element = std::uint16_t;
+  static MLXR_ALWAYS_INLINE typename V::F32 load(const Element* p) {
+    if constexpr (kType == DType::kF16) {
+      return V::load_f16(p);
+    } else {
+      return V::load_bf16(p);
+    }
+  }
+};
+
+template <class V>
+struct KvElements<V, DType::kF32> {
+  using Element = float;
+  static MLXR_ALWAYS_INLINE typename V::F32 load(const float* p) { return V::load(p); }
+};
+
+// One tile of positions and where its keys and values are.
+template <class V, class E>
+struct AttentionTile {
+  static constexpr int kMaxPieces = 4;
+  std::int64_t begin = 0;  // position
+  std::int64_t size = 0;
+  std::int64_t piece_size = 0;  // positions in one block, a piece each
+  const E* keys[kMaxPieces] = {};
+  const E* values[kMaxPieces] = {};
+};
+
+// The positions of a tile that a row sees: [begin, end) counted from the tile's first.
+template <class V>
+struct VisiblePositions {
+  std::int64_t begin;
+  std::int64_t end;
+
+  static MLXR_ALWAYS_INLINE VisiblePositions of(const AttentionTask& task, std::int64_t tile_begin,
+                                                std::int64_t tile_size, std::int64_t row) {
+    const std::int64_t position = task.first_position + row / task.group - tile_begin;
+    const std::int64_t end = position + 1 < tile_size ? position + 1 : tile_size;
+    const std::int64_t begin = task.window > 0 && position - task.window + 1 > 0 ? position - task.window + 1 : 0;
+    return {begin, end};
+  }
+  MLXR_ALWAYS_INLINE bool none() const { return begin >= end; }
+};
+
+template <class V, class E>
+MLXR_ALWAYS_INLINE AttentionTile<V, E> find_tile(const AttentionTask& task, std::int64_t position, std::int64_t end) {
+  const std::int64_t block_tokens = task.cuts.block_tokens;
+  AttentionTile<V, E> tile;
+  std::int64_t offset = 0;  // in the first block
+  if (task.cuts.tile_spans_blocks) {
+    tile.begin = position - position % kAttentionTile;
+    tile.size = kAttentionTile;
+    tile.piece_size = block_tokens;
+  } else {
+    const std::int64_t in_block = position % block_tokens;
+    offset = in_block - in_block % kAttentionTile;
+    tile.begin = position - in_block + offset;
+    tile.size = block_tokens - offset < kAttentionTile ? block_tokens - offset : kAttentionTile;
+    tile.piece_size = tile.size;
+  }
+  const std::int64_t first_block = tile.begin / block_tokens;
+  for (int i = 0; i < AttentionTile<V, E>::kMaxPieces; ++i) {
+    // Blocks beyond the context need not exist; their scores are computed from the first piece and never looked at.
+    const bool exists = i * tile.piece_size < tile.size && tile.begin + i * tile.piece_size < end;
+    const auto block = static_cast<std::size_t>(task.blocks[first_block + (exists ? i : 0)]);
+    tile.keys[i] = reinterpret_cast<const E*>(task.keys + block * task.key_block_bytes) + offset;
+    tile.values[i] = reinterpret_cast<const E*>(task.values + block * task.value_block_bytes) + offset * task.value_dim;
+  }
+  return tile;
+}
+
+// How many vectors of positions or dimensions go with a number of rows, so that all sums stay in registers.
+template <class V, int kRows>
+constexpr int kVectorsFor = V::kRegisters >= 32 ? (kRows <= 2 ? 8 : 4)
+                                                : (kRows == 1   ? 8
+                                                   : kRows == 2 ? 4
+                                                                : 2);
+
+// Scores of kRows rows for kVectors vectors of positions: half of them from `keys0`, half from `keys1`.
+template <class V, class Kv, int kRows, int kVectors>
+MLXR_ALWAYS_INLINE void score_vectors(const float* const* q, const typename Kv::Element* keys0,
+                                      const typename Kv::Element* keys1, std::int64_t key_stride, std::int64_t key_dim,
+                                      float* const* scores) {
+  using F = typename V::F32;
+  constexpr int kHalf = kVectors / 2;
+  F sums[kRows][kVectors];
+  MLXR_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    MLXR_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      sums[r][v] = V::zero();
+  }
+  for (std::int64_t d = 0; d < key_dim; ++d) {
+    F keys[kVectors];
+    MLXR_UNROLL
+    for (int v = 0; v < kHalf; ++v) {
+      keys[v] = Kv::load(keys0 + v * V::kLanes);
+      keys[kHalf + v] = Kv::load(keys1 + v * V::kLanes);
+    }
+    MLXR_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const F element = V::set(q[r][d]);
+      MLXR_UNROLL
+      for (int v = 0; v < kVectors; ++v)
+        sums[r][v] = V::fma(element, keys[v], sums[r][v]);
+    }
+    keys0 += key_stride;
+    keys1 += key_stride;
+  }
+  MLXR_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    MLXR_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      V::store(scores[r] + v * V::kLanes, sums[r][v]);
+  }
+}
+
+// Scores of rows [row, row + kRows) for the vectors of the tile that any of them sees.
+template <class V, class Kv, int kRows>
+void score_rows(const AttentionTask& task, const AttentionTile<V, typename Kv::Element>& tile, std::int64_t row) {
+  using E = typename Kv::Element;
+  std::int64_t begin = tile.size;
+  std::int64_t end = 0;
+  const float* q[kRows];
+  float* scores[kRows];
+  for (int r = 0; r < kRows; ++r) {
+    const auto seen = VisiblePositions<V>::of(task, tile.begin, tile.size, row + r);
+    if (!seen.none()) {
+      begin = seen.begin < begin ? seen.begin : begin;
+      end = seen.end > end ? seen.end : end;
+    }
+    const std::int64_t token = (row + r) / task.group;
+    q[r] = task.q + token * task.q_token_stride + (row + r - token * task.group) * task.key_dim;
+  }
+  constexpr int kVectors = kVectorsFor<V, kRows>;
+  constexpr int kWide = kVectors / 2 * V::kLanes;
+  // Both halves of a wide step must lie in a piece, and the step in the tile.
+  const bool wide = tile.piece_size % kWide == 0 && tile.size % (2 * kWide) == 0;
+  const int half = wide ? kWide : V::kLanes;
+  for (std::int64_t p = begin - begin % (2 * half); p < end; p += 2 * half) {
+    const std::int64_t next = p + half < tile.size ? p + half : p;
+    const E* keys0 = tile.keys[p / tile.piece_size] + p % tile.piece_size;
+    const E* keys1 = tile.keys[next / tile.piece_size] + next % tile.piece_size;
+    for (int r = 0; r < kRows; ++r)
+      scores[r] = task.scores + (row + r) * kAttentionTile + p;
+    if (wide) {
+      score_vectors<V, Kv, kRows, kVectors>(q, keys0, keys1, task.key_stride, task.key_dim, scores);
+    } else {
+      score_vectors<V, Kv, kRows, 2>(q, keys0, keys1, task.key_stride, task.key_dim, scores);
+    }
+  }
+}
+
+template <class V>
+MLXR_ALWAYS_INLINE float exp_one(float x) {
+  float result;
+  V::store_first(&result, simd_exp<V>(V::set(x)), 1);
+  return result;
+}
+
+// Turns a row's scores of a tile into e^(score - maximum), and brings the row's maximum, sum and acc up to date.
+template <class V>
+void weigh_row(const AttentionTask& task, const VisiblePositions<V>& seen, float* scores, float* maximum, float* sum,
+               float* acc) {
+  using F = typename V::F32;
+  const F lowest = V::set(-__builtin_inff());
+  const F scale = V::set(task.scale);
+  const F cap = V::set(task.softcap);
+  const std::int64_t first = seen.begin - seen.begin % V::kLanes;
+  F top = lowest;
+  for (std::int64_t p = first; p < seen.end; p += V::kLanes) {
+    F x = V::mul(V::load(scores + p), scale);
+    if (task.softcap > 0) x = V::mul(cap, simd_tanh<V>(V::div(x, cap)));
+    if (p < seen.begin || p + V::kLanes > seen.end) {
+      x = V::keep_lanes(x, static_cast<int>(seen.begin - p), static_cast<int>(seen.end - p), lowest);
+    }
+    V::store(scores + p, x);
+    top = V::max(top, x);
+  }
+  const float tile_top = V::reduce_max(top);
+  const float old = *maximum;
+  const float highest = tile_top > old ? tile_top : old;
+  const F base = V::set(highest);
+  F lanes = V::zero();
+  for (std::int64_t p = first; p < seen.end; p += V::kLanes) {
+    const F weight = simd_exp<V>(V::sub(V::load(scores + p), base));
+    V::store(scores + p, weight);
+    lanes = V::add(lanes, weight);
+  }
+  const float tile_sum = V::reduce_add(lanes);
+  if (highest > old) {
+    const float shrink = exp_one<V>(old - highest);
+    const F factor = V::set(shrink);
+    for (std::int64_t i = 0; i < task.acc_stride; i += V::kLanes)
+      V::store(acc + i, V::mul(V::load(acc + i), factor));
+    *sum *= shrink;
+    *maximum = highest;
+  }
+  *sum += tile_sum;
+}
+
+// Adds `count` positions, whose values start at `values`, to kVectors vectors of kRows rows of acc.
+template <class V, class Kv, int kRows, int kVectors>
+MLXR_ALWAYS_INLINE void accumulate_vectors(const float* const* weights, const typename Kv::Element* values,
+                                           std::int64_t value_dim, std::int64_t count, float* const* acc,
+                                           std::int64_t offset) {
+  using F = typename V::F32;
+  F sums[kRows][kVectors];
+  MLXR_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    MLXR_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      sums[r][v] = V::load(acc[r] + offset + v * V::kLanes);
+  }
+  for (std::int64_t p = 0; p < count; ++p) {
+    F value[kVectors];
+    MLXR_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      value[v] = Kv::load(values + v * V::kLanes);
+    MLXR_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const F weight = V::set(weights[r][p]);
+      MLXR_UNROLL
+      for (int v = 0; v < kVectors; ++v)
+        sums[r][v] = V::fma(weight, value[v], sums[r][v]);
+    }
+    values += value_dim;
+  }
+  MLXR_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    MLXR_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      V::store(acc[r] + offset + v * V::kLanes, sums[r][v]);
+  }
+}
+
+// Adds the positions [begin, end) of the tile to rows [row, row + kRows) of acc.
+template <class V, class Kv, int kRows>
+void accumulate_positions(const AttentionTask& task, const AttentionTile<V, typename Kv::Element>& tile,
+                          float* acc_rows, std::int64_t row, std::int64_t begin, std::int64_t end) {
+  constexpr int kVectors = kVectorsFor<V, kRows>;
+  float* acc[kRows];
+  for (int r = 0; r < kRows; ++r)
+    acc[r] = acc_rows + (row + r) * task.acc_stride;
+  while (begin < end) {
+    const std::int64_t piece = begin / tile.piece_size;
+    const std::int64_t piece_end = (piece + 1) * tile.piece_size;
+    const std::int64_t stop = end < piece_end ? end : piece_end;
+    const float* weights[kRows];
+    for (int r = 0; r < kRows; ++r)
+      weights[r] = task.scores + (row + r) * kAttentionTile + begin;
+    const typename Kv::Element* values = tile.values[piece] + (begin - piece * tile.piece_size) * task.value_dim;
+    std::int64_t i = 0;
+    for (; i + kVectors * V::kLanes <= task.value_dim; i += kVectors * V::kLanes)
+      accumulate_vectors<V, Kv, kRows, kVectors>(weights, values + i, task.value_dim, stop - begin, acc, i);
+    // The last vector may run past value_dim, into slack of both arrays.
+    for (; i < task.value_dim; i += V::kLanes)
+      accumulate_vectors<V, Kv, kRows, 1>(weights, values + i, task.value_dim, stop - begin, acc, i);
+    begin = stop;
+  }
+}
+
+// Adds to each of the rows [row, row + kRows) the positions that it sees: those that all see together.
+template <class V, class Kv, int kRows>
+void accumulate_rows(const AttentionTask& task, const AttentionTile<V, typename Kv::Element>& tile, float* acc,
+                     std::int64_t row) {
+  VisiblePositions<V> all{0, tile.size};
+  for (int r = 0; r < kRows; ++r) {
+    const auto seen = VisiblePositions<V>::of(task, tile.begin, tile.size, row + r);
+    all.begin = seen.begin > all.begin ? seen.begin : all.begin;
+    all.end = seen.end < all.end ? seen.end : all.end;
+  }
+  for (int r = 0; r < kRows && kRows > 1; ++r) {
+    const auto seen = VisiblePositions<V>::of(task, tile.begin, tile.size, row + r);
+    const std::int64_t stop = !all.none() && all.begin < seen.end ? all.begin : seen.end;
+    accumulate_positions<V, Kv, 1>(task, tile, acc, row + r, seen.begin, stop);
+  }
+  accumulate_positions<V, Kv, kRows>(task, tile, acc, row, all.begin, all.end);
+  for (int r = 0; r < kRows && kRows > 1 && !all.none(); ++r) {
+    const auto seen = VisiblePositions<V>::of(task, tile.begin, tile.size, row + r);
+    accumulate_positions<V, Kv, 1>(task, tile, acc, row + r, all.end, seen.end);
+  }
+}
+
+template <class V, class Kv>
+void attend_tile(const AttentionTask& task, const AttentionTile<V, typename Kv::Element>& tile,
+                 const AttentionState& state) {
+  const std::int64_t rows = task.num_tokens * task.group;
+  std::int64_t row = 0;
+  for (; row + 6 <= rows; row += 6)
+    score_rows<V, Kv, 6>(task, tile, row);
+  for (; row + 4 <= rows; row += 4)
+    score_rows<V, Kv, 4>(task, tile, row);
+  for (; row + 2 <= rows; row += 2)
+    score_rows<V, Kv, 2>(task, tile, row);
+  for (; row < rows; ++row)
+    score_rows<V, Kv, 1>(task, tile, row);
+
+  for (row = 0; row < rows; ++row) {
+    const auto seen = VisiblePositions<V>::of(task, tile.begin, tile.size, row);
+    if (seen.none()) continue;
+    weigh_row<V>(task, seen, task.scores + row * kAttentionTile, state.maxima + row, state.sums + row,
+                 state.acc + row * task.acc_stride);
+  }
+
+  row = 0;
+  for (; row + 6 <= rows; row += 6)
+    accumulate_rows<V, Kv, 6>(task, tile, state.acc, row);
+  for (; row + 4 <= rows; row += 4)
+    accumulate_rows<V, Kv, 4>(task, tile, state.acc, row);
+  for (; row + 2 <= rows; row += 2)
+    accumulate_rows<V, Kv, 2>(task, tile, state.acc, row);
+  for (; row < rows; ++row)
+    accumulate_rows<V, Kv, 1>(task, tile, state.acc, row);
+}
+
+template <class V, class Kv>
+void attend_tiles(const AttentionTask& task, const AttentionState& state) {
+  const std::int64_t oldest = task.window > 0 ? task.first_position - task.window + 1 : 0;
+  const std::int64_t begin = oldest > task.range_begin ? oldest : task.range_begin;
+  const std::int64_t last = task.first_position + task.num_tokens;
+  const std::int64_t end = last < task.range_end ? last : task.range_end;
+  for (std::int64_t position = begin; position < end;) {
+    const auto tile = find_tile<V, typename Kv::Element>(task, position, end);
+    attend_tile<V, Kv>(task, tile, state);
+    position = tile.begin + tile.size;
+  }
+}
+
+template <class V>
+void attend_range(const AttentionTask& task, const AttentionState& state) {
+  const std::int64_t rows = task.num_tokens * task.group;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    state.maxima[r] = -__builtin_inff();
+    state.sums[r] = 0.0F;
+  }
+  for (std::int64_t i = 0; i < rows * task.acc_stride; i += V::kLanes)
+    V::store(state.acc + i, V::zero());
+  if (task.dtype == DType::kF32) attend_tiles<V, KvElements<V, DType::kF32>>(task, state);
+  if (task.dtype == DType::kF16) attend_tiles<V, KvElements<V, DType::kF16>>(task, state);
+  if (task.dtype == DType::kBF16) attend_tiles<V, KvElements<V, DType::kBF16>>(task, state);
+}
+
+template <class V>
+void merge_attention(std::int64_t rows, std::int64_t acc_stride, const AttentionState& part,
+                     const AttentionState& total) {
+  using F = typename V::F32;
+  const float none = -__builtin_inff();
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const float part_max = part.maxima[r];
+    const float total_max = total.maxima[r];
+    if (part_max == none) continue;
+    const float highest = part_max > total_max ? part_max : total_max;
+    const float keep = total_max == none ? 0.0F : exp_one<V>(total_max - highest);
+    const float take = exp_one<V>(part_max - highest);
+    const float* from = part.acc + r * acc_stride;
+    float* to = total.acc + r * acc_stride;
+    for (std::int64_t i = 0; i < acc_stride; i += V::kLanes) {
+      const F taken = V::mul(V::load(from + i), V::set(take));
+      V::store(to + i, total_max == none ? taken : V::fma(V::load(to + i), V::set(keep), taken));
+    }
+    total.sums[r] = total_max == none ? part.sums[r] : total.sums[r] * keep + part.sums[r] * take;
+    total.maxima[r] = highest;
+  }
+}
+
+template <class V>
+void finish_attention(const float* acc, float sum, std::int64_t n, float* out) {
+  const typename V::F32 inverse = V::set(1.0F / sum);
+  for (std::int64_t i = 0; i < n; i += V::kLanes) {
+    const int count = n - i < V::kLanes ? static_cast<int>(n - i) : V::kLanes;
+    V::store_first(out + i, V::mul(V::load(acc + i), inverse), count);
+  }
+}
+
+}  // namespace mlxr
+
+#endif  // MLXR_CORE_KERNELS_CPU_ATTENTION_KERNEL_H_

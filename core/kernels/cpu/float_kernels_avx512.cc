@@ -1,0 +1,26 @@
+#include "core/kernels/cpu/float_kernels.h"
+#include "core/kernels/cpu/simd_avx512.h"
+
+#if MLXR_X86
+
+MLXR_TARGET_REGION_BEGIN(MLXR_TARGET_AVX512)
+// Each of these builds on those before.
+// clang-format off
+#include "core/kernels/cpu/simd_math.h"
+#include "core/kernels/cpu/norm_kernel.h"
+#include "core/kernels/cpu/rope_kernel.h"
+#include "core/kernels/cpu/elementwise_kernel.h"
+#include "core/kernels/cpu/attention_kernel.h"
+#include "core/kernels/cpu/float_kernel_table.h"
+// clang-format on
+MLXR_TARGET_REGION_END
+
+namespace mlxr {
+
+const FloatKernels* float_kernels_avx512() {
+  return &kFloatKernelTable<SimdAvx512>;
+}
+
+}  // namespace mlxr
+
+#endif

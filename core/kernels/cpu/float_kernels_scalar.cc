@@ -1,0 +1,20 @@
+#include "core/kernels/cpu/float_kernels.h"
+#include "core/kernels/cpu/simd_scalar.h"
+
+// Each of these builds on those before.
+// clang-format off
+#include "core/kernels/cpu/simd_math.h"
+#include "core/kernels/cpu/norm_kernel.h"
+#include "core/kernels/cpu/rope_kernel.h"
+#include "core/kernels/cpu/elementwise_kernel.h"
+#include "core/kernels/cpu/attention_kernel.h"
+#include "core/kernels/cpu/float_kernel_table.h"
+// clang-format on
+
+namespace mlxr {
+
+const FloatKernels& float_kernels_scalar() {
+  return kFloatKernelTable<SimdScalar>;
+}
+
+}  // namespace mlxr
