@@ -1,7 +1,7 @@
 #pragma once
 // What an attention kernel computes at a time: a run of query tokens of one sequence, all query heads of one kv head,
 // against a range of that sequence's positions. Plain data between attention.cc and the kernels of each instruction
-// set (attention_kernel.h).
+// set (attention_kernel.inl.h).
 
 #include <cstddef>
 #include <cstdint>

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "core/backend/host_weight.h"
 #include "core/backend/reference/reference_backend.h"
@@ -11,6 +12,7 @@
 #include "core/kernels/cpu/attention.h"
 #include "core/kernels/cpu/float_kernels.h"
 #include "core/kernels/cpu/kv_write.h"
+#include "core/kernels/cpu/matmul.h"
 
 namespace mlxr {
 namespace {
@@ -25,7 +27,10 @@ constexpr std::int64_t kLibmCost = 200;  // the C library's functions, an elemen
 class CpuBackend : public ReferenceBackend {
  public:
   CpuBackend(const CpuFeatures& features, int num_threads)
-      : features_(features), kernels_(float_kernels(features)), threads_({.num_threads = num_threads}) {}
+      : features_(features),
+        kernels_(float_kernels(features)),
+        threads_({.num_threads = num_threads}),
+        products_(features, threads_) {}
 
   std::string name() const override { return "cpu"; }
   std::string description() const override {
@@ -35,6 +40,10 @@ class CpuBackend : public ReferenceBackend {
   }
 
   Tensor embed(const Tensor& ids, const Weight& table) override;
+  Tensor matmul(const Tensor& x, const Weight& w, const Tensor& bias) override;
+  void matmul_shared(const Tensor& x, std::span<const Weight* const> ws, std::span<const Tensor> biases,
+                     std::span<Tensor> out) override;
+  Tensor gate_up(const Tensor& x, const Weight& gate, const Weight& up, Activation act) override;
   Tensor rms_norm(const Tensor& x, const Tensor& weight, float eps) override;
   SumAndNorm add_rms_norm(const Tensor& a, const Tensor& b, const Tensor& weight, float eps) override;
   Tensor layer_norm(const Tensor& x, const Tensor& weight, const Tensor& bias, float eps) override;
@@ -65,6 +74,8 @@ class CpuBackend : public ReferenceBackend {
   CpuFeatures features_;
   const FloatKernels& kernels_;
   ThreadPool threads_;
+  CpuMatmul products_;
+  std::vector<CpuMatmul::Product> shared_;  // scratch of matmul_shared
 };
 
 template <class Fn>
@@ -91,6 +102,29 @@ Tensor CpuBackend::embed(const Tensor& ids, const Weight& table) {
                  {out.data<float>() + t * width, static_cast<std::size_t>(width)});
     }
   });
+  return out;
+}
+
+Tensor CpuBackend::matmul(const Tensor& x, const Weight& w, const Tensor& bias) {
+  Tensor out = alloc({x.dim(0), w.shape[0]}, DType::kF32);
+  const CpuMatmul::Product product{&w, bias ? bias.data<float>() : nullptr, out.data<float>()};
+  products_.multiply(x.data<float>(), x.dim(0), {&product, 1});
+  return out;
+}
+
+void CpuBackend::matmul_shared(const Tensor& x, std::span<const Weight* const> ws, std::span<const Tensor> biases,
+                               std::span<Tensor> out) {
+  shared_.clear();
+  for (std::size_t i = 0; i < ws.size(); ++i) {
+    out[i] = alloc({x.dim(0), ws[i]->shape[0]}, DType::kF32);
+    shared_.push_back({ws[i], biases[i] ? biases[i].data<float>() : nullptr, out[i].data<float>()});
+  }
+  products_.multiply(x.data<float>(), x.dim(0), shared_);
+}
+
+Tensor CpuBackend::gate_up(const Tensor& x, const Weight& gate, const Weight& up, Activation act) {
+  Tensor out = alloc({x.dim(0), gate.shape[0]}, DType::kF32);
+  products_.multiply_gated(x.data<float>(), x.dim(0), gate, up, gated_fn(kernels_, act), out.data<float>());
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "core/kernels/cpu/float_kernels.h"
 #include "core/kernels/cpu/simd_avx512.h"
+#include "core/kernels/cpu/unroll.h"
 
 #if MLXR_X86
 
@@ -7,11 +8,11 @@ MLXR_TARGET_REGION_BEGIN(MLXR_TARGET_AVX512)
 // Each of these builds on those before.
 // clang-format off
 #include "core/kernels/cpu/simd_math.h"
-#include "core/kernels/cpu/norm_kernel.h"
-#include "core/kernels/cpu/rope_kernel.h"
-#include "core/kernels/cpu/elementwise_kernel.h"
-#include "core/kernels/cpu/attention_kernel.h"
-#include "core/kernels/cpu/float_kernel_table.h"
+#include "core/kernels/cpu/norm_kernel.inl.h"
+#include "core/kernels/cpu/rope_kernel.inl.h"
+#include "core/kernels/cpu/elementwise_kernel.inl.h"
+#include "core/kernels/cpu/attention_kernel.inl.h"
+#include "core/kernels/cpu/float_kernel_table.inl.h"
 // clang-format on
 MLXR_TARGET_REGION_END
 

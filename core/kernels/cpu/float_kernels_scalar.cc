@@ -1,14 +1,15 @@
 #include "core/kernels/cpu/float_kernels.h"
 #include "core/kernels/cpu/simd_scalar.h"
+#include "core/kernels/cpu/unroll.h"
 
 // Each of these builds on those before.
 // clang-format off
 #include "core/kernels/cpu/simd_math.h"
-#include "core/kernels/cpu/norm_kernel.h"
-#include "core/kernels/cpu/rope_kernel.h"
-#include "core/kernels/cpu/elementwise_kernel.h"
-#include "core/kernels/cpu/attention_kernel.h"
-#include "core/kernels/cpu/float_kernel_table.h"
+#include "core/kernels/cpu/norm_kernel.inl.h"
+#include "core/kernels/cpu/rope_kernel.inl.h"
+#include "core/kernels/cpu/elementwise_kernel.inl.h"
+#include "core/kernels/cpu/attention_kernel.inl.h"
+#include "core/kernels/cpu/float_kernel_table.inl.h"
 // clang-format on
 
 namespace mlxr {

@@ -227,6 +227,44 @@ TEST_P(Parity, EmbedDecodesEveryType) {
   }
 }
 
+// The backend's three ways to a product agree bit for bit; products themselves are tested in matmul_test.cc.
+TEST_P(Parity, ProductsByEveryOp) {
+  const auto gate_values = numbers_.reals(48 * 64);
+  const auto up_values = numbers_.reals(48 * 64);
+  for (const std::int64_t tokens : {1, 3, 40}) {
+    const auto x = numbers_.reals(tokens * 64);
+    const auto weight = [&](Backend& k, const std::vector<float>& values) {
+      auto prepared = k.prepare_weight({"w", QuantType::kF32, {48, 64}, std::as_bytes(std::span(values)), nullptr});
+      EXPECT_TRUE(prepared.ok());
+      return *prepared;
+    };
+    const auto bias_values = numbers_.reals(48);
+    expect_close(
+        "matmul",
+        [&](Backend& k) {
+          return k.matmul(upload(k, {tokens, 64}, x), weight(k, gate_values), upload(k, {48}, bias_values));
+        },
+        64 + 1, 64);
+    expect_close(
+        "gate_up",
+        [&](Backend& k) {
+          return k.gate_up(upload(k, {tokens, 64}, x), weight(k, gate_values), weight(k, up_values), Activation::kSilu);
+        },
+        2 * 64 + 8, 64);
+    Backend& k = *threaded_;
+    const Weight gate = weight(k, gate_values);
+    const Weight up = weight(k, up_values);
+    const Tensor input = upload(k, {tokens, 64}, x);
+    const Tensor bias = upload(k, {48}, bias_values);
+    const auto both = Ops(k).matmul3(input, {&gate, &up, &gate}, {Tensor{}, Tensor{}, bias});
+    EXPECT_TRUE(same_bits(download(k, both[0]), download(k, k.matmul(input, gate, {}))));
+    EXPECT_TRUE(same_bits(download(k, both[1]), download(k, k.matmul(input, up, {}))));
+    EXPECT_TRUE(same_bits(download(k, both[2]), download(k, k.matmul(input, gate, bias))));
+    const Tensor composed = k.gated(both[0], both[1], Activation::kSilu);
+    EXPECT_TRUE(same_bits(download(k, k.gate_up(input, gate, up, Activation::kSilu)), download(k, composed)));
+  }
+}
+
 // The vector exponential within 2 ulp over its whole range, and exact at the ends.
 TEST_P(Parity, Exponential) {
   CpuFeatures features = *cap_features(detect_cpu_features(), GetParam());

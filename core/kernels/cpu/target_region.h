@@ -59,10 +59,3 @@
 
 // For the smallest pieces. A call across different targets is then a compile error rather than a slow call.
 #define MLXR_ALWAYS_INLINE inline __attribute__((always_inline))
-
-// Before a loop of constant length over an array of vectors: only once it is unrolled do they live in registers.
-#if defined(__clang__)
-#define MLXR_UNROLL MLXR_PRAGMA(clang loop unroll(full))
-#else
-#define MLXR_UNROLL MLXR_PRAGMA(GCC unroll 32)
-#endif

@@ -1,7 +1,7 @@
 // The table of FloatKernels for one vocabulary V. Included inside a target region (target_region.h), after the kernels.
 
-#ifndef MLXR_CORE_KERNELS_CPU_FLOAT_KERNEL_TABLE_H_
-#define MLXR_CORE_KERNELS_CPU_FLOAT_KERNEL_TABLE_H_
+#ifndef MLXR_CORE_KERNELS_CPU_FLOAT_KERNEL_TABLE_INL_H_
+#define MLXR_CORE_KERNELS_CPU_FLOAT_KERNEL_TABLE_INL_H_
 
 namespace mlxr {
 
@@ -29,4 +29,4 @@ constexpr FloatKernels kFloatKernelTable{
 
 }  // namespace mlxr
 
-#endif  // MLXR_CORE_KERNELS_CPU_FLOAT_KERNEL_TABLE_H_
+#endif  // MLXR_CORE_KERNELS_CPU_FLOAT_KERNEL_TABLE_INL_H_

@@ -2,8 +2,8 @@
 //
 // Arrays are shared out between threads in pieces; bound by the caches, since a step's activations fit them.
 
-#ifndef MLXR_CORE_KERNELS_CPU_ELEMENTWISE_KERNEL_H_
-#define MLXR_CORE_KERNELS_CPU_ELEMENTWISE_KERNEL_H_
+#ifndef MLXR_CORE_KERNELS_CPU_ELEMENTWISE_KERNEL_INL_H_
+#define MLXR_CORE_KERNELS_CPU_ELEMENTWISE_KERNEL_INL_H_
 
 namespace mlxr {
 
@@ -144,4 +144,4 @@ void convert_array(const float* x, DType dtype, std::int64_t n, void* out) {
 
 }  // namespace mlxr
 
-#endif  // MLXR_CORE_KERNELS_CPU_ELEMENTWISE_KERNEL_H_
+#endif  // MLXR_CORE_KERNELS_CPU_ELEMENTWISE_KERNEL_INL_H_

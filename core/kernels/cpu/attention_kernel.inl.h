@@ -11,8 +11,8 @@
 // So every number of a row has one order of operations, whatever the grouping, and one query has the same bits alone,
 // in a chunk and in a batch.
 
-#ifndef MLXR_CORE_KERNELS_CPU_ATTENTION_KERNEL_H_
-#define MLXR_CORE_KERNELS_CPU_ATTENTION_KERNEL_H_
+#ifndef MLXR_CORE_KERNELS_CPU_ATTENTION_KERNEL_INL_H_
+#define MLXR_CORE_KERNELS_CPU_ATTENTION_KERNEL_INL_H_
 
 namespace mlxr {
 
@@ -394,4 +394,4 @@ void finish_attention(const float* acc, float sum, std::int64_t n, float* out) {
 
 }  // namespace mlxr
 
-#endif  // MLXR_CORE_KERNELS_CPU_ATTENTION_KERNEL_H_
+#endif  // MLXR_CORE_KERNELS_CPU_ATTENTION_KERNEL_INL_H_

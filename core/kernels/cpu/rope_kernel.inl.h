@@ -3,8 +3,8 @@
 // Each head is read and written once, from and to the L1 cache. Both styles compute a * cos - b * sin and
 // b * cos + a * sin with the second product rounded before it is added.
 
-#ifndef MLXR_CORE_KERNELS_CPU_ROPE_KERNEL_H_
-#define MLXR_CORE_KERNELS_CPU_ROPE_KERNEL_H_
+#ifndef MLXR_CORE_KERNELS_CPU_ROPE_KERNEL_INL_H_
+#define MLXR_CORE_KERNELS_CPU_ROPE_KERNEL_INL_H_
 
 namespace mlxr {
 
@@ -62,4 +62,4 @@ void rope_token(const float* x, const float* table, RopeStyle style, std::int64_
 
 }  // namespace mlxr
 
-#endif  // MLXR_CORE_KERNELS_CPU_ROPE_KERNEL_H_
+#endif  // MLXR_CORE_KERNELS_CPU_ROPE_KERNEL_INL_H_

@@ -4,8 +4,8 @@
 // of a decoder spends well under 1 % here. Four running sums hide the latency of the additions; which sum an element
 // goes to depends on its index alone.
 
-#ifndef MLXR_CORE_KERNELS_CPU_NORM_KERNEL_H_
-#define MLXR_CORE_KERNELS_CPU_NORM_KERNEL_H_
+#ifndef MLXR_CORE_KERNELS_CPU_NORM_KERNEL_INL_H_
+#define MLXR_CORE_KERNELS_CPU_NORM_KERNEL_INL_H_
 
 namespace mlxr {
 
@@ -92,4 +92,4 @@ void layer_norm_row(const float* x, const float* weight, const float* bias, floa
 
 }  // namespace mlxr
 
-#endif  // MLXR_CORE_KERNELS_CPU_NORM_KERNEL_H_
+#endif  // MLXR_CORE_KERNELS_CPU_NORM_KERNEL_INL_H_
