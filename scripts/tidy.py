@@ -21,6 +21,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
 CLANG_TIDY_NAMES = ("clang-tidy-14", "clang-tidy", "/opt/homebrew/opt/llvm/bin/clang-tidy")
 # Precompiled headers are the other compiler's; the warnings are the build's business.
 DROPPED_WITH_VALUE = ("-o", "-MF", "-MT", "-include")
+COMPILER = re.compile(r"(^|/)([\w-]*-)?(c\+\+|g\+\+|clang\+\+)(-\d+)?$")
 DROPPED = ("-MD", "-Werror", "-Winvalid-pch", "-fpch-preprocess")
 
 
@@ -34,10 +35,10 @@ def find_clang_tidy():
 def compile_arguments(entry):
     """The compiler's own arguments of an entry of compile_commands.json, without launcher, compiler and outputs."""
     words = shlex.split(entry["command"]) if "command" in entry else list(entry["arguments"])
-    first_flag = next(i for i, word in enumerate(words) if word.startswith("-"))
+    compiler = next(i for i, word in enumerate(words) if COMPILER.search(word))
     kept = []
     skip = False
-    for word in words[first_flag:]:
+    for word in words[compiler + 1:]:
         if skip:
             skip = False
         elif word in DROPPED_WITH_VALUE:
