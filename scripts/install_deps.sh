@@ -51,13 +51,20 @@ as_root() {
 
 install_debian() {
   echo "Installing packages: $*"
+  local log
+  log=$(mktemp)
   local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -y -q -o Dpkg::Use-Pty=0)
-  # The package lists of a fresh image are empty or out of date; only then is the network asked for new ones.
-  if ! as_root "${apt[@]}" install --no-install-recommends "$@" >/dev/null 2>&1; then
-    echo "Updating package lists"
-    as_root "${apt[@]}" update >/dev/null
-    as_root "${apt[@]}" install --no-install-recommends "$@"
+  # The package lists of a fresh image are empty or out of date; only then are new ones asked for.
+  if ! as_root "${apt[@]}" install --no-install-recommends "$@" >"$log" 2>&1; then
+    echo "Updating the package lists and trying again"
+    if ! as_root "${apt[@]}" update >"$log" 2>&1 ||
+      ! as_root "${apt[@]}" install --no-install-recommends "$@" >"$log" 2>&1; then
+      tail -n 20 "$log" >&2
+      echo "install_deps: apt-get failed; its last lines are above" >&2
+      exit 1
+    fi
   fi
+  rm -f "$log"
 }
 
 case "$(uname -s)" in
