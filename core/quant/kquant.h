@@ -99,4 +99,12 @@ void decode_q5_k(const std::byte* blocks, std::span<float> out);
 void decode_q6_k(const std::byte* blocks, std::span<float> out);
 void decode_q8_k(const std::byte* blocks, std::span<float> out);
 
+// EncodeFn of quant.h: in.size() is a multiple of 256. Any input gives a finite block: NaN counts as 0, and magnitudes
+// stop at the largest binary16 value. Thread-safe.
+void encode_q2_k(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
+void encode_q3_k(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
+void encode_q4_k(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
+void encode_q5_k(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
+void encode_q6_k(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
+
 }  // namespace mlxr

@@ -68,4 +68,12 @@ void decode_q5_1(const std::byte* blocks, std::span<float> out);
 void decode_q8_0(const std::byte* blocks, std::span<float> out);
 void decode_q8_1(const std::byte* blocks, std::span<float> out);
 
+// EncodeFn of quant.h: in.size() is a multiple of 32. Any input gives a finite block: NaN counts as 0, and magnitudes
+// stop at the largest binary16 value. Thread-safe.
+void encode_q4_0(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
+void encode_q4_1(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
+void encode_q5_0(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
+void encode_q5_1(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
+void encode_q8_0(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
+
 }  // namespace mlxr
