@@ -67,8 +67,8 @@ const MatmulKernels kAvx2MatmulKernels = {
     .quantized = dot_avx2::kQuantized,
     .floats = dot_avx2::kFloats,
     .decoded = dot_decoded<SimdAvx2, DecodeByTable>,
-    .few_tokens = 3,
-    .few_float_tokens = 4,
+    .few_tokens = 1,
+    .few_float_tokens = 2,
 };
 
 }  // namespace mlxr

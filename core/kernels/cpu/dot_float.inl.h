@@ -3,9 +3,9 @@
 //
 // Element k of a chunk adds to accumulator k % 16 in every kernel here, so that few and many tokens give the same bits
 // (matmul_kernels.h). `few` reads the stored elements and keeps all sixteen accumulators of a row in registers; bound:
-// reading the weights from memory. `many` decodes 32 rows x 1024 elements to f32 once for all tokens and walks them
-// once for each register's worth of the sixteen, so that a whole register file of (row, token) pairs is in flight;
-// bound: two fma a cycle.
+// reading the weights from memory. `many` decodes 32 rows x 512 elements to f32 once for all tokens (64 KB, in L2),
+// takes eight of those rows at a time (L1) through a block of tokens (L2), and walks a tile once for each register's
+// worth of the sixteen, so that a whole register file of (row, token) pairs is in flight; bound: two fma a cycle.
 
 namespace mlxr {
 
@@ -67,9 +67,9 @@ MLXR_ALWAYS_INLINE void add_sixteen(const std::byte* const (&w)[kRows], const fl
 template <class V, class Load, int kRows, int kTokens>
 inline void dot_floats_few(const WeightRows& rows, std::int64_t first_row, FloatInput x, DotOutput out) {
   float total[kRows][kTokens] = {};
-  for (std::int64_t first = 0; first < rows.elements; first += kChunkElements) {
+  for (std::int64_t first = 0; first < rows.elements; first += kFloatChunkElements) {
     const std::int64_t left = rows.elements - first;
-    const std::int64_t count = left < kChunkElements ? left : kChunkElements;
+    const std::int64_t count = left < kFloatChunkElements ? left : kFloatChunkElements;
     const std::byte* w[kRows];
     typename V::F32 acc[kRows][kTokens][kFloatLanes / V::kLanes];
     MLXR_UNROLL
@@ -136,9 +136,13 @@ inline void dot_floats(const WeightRows& rows, FloatInput x, std::int64_t tokens
     dot_floats_few_rows<V, Load, 1>(rows, {x.data + t * x.stride, x.stride}, {out.data + t * out.stride, out.stride});
 }
 
-inline constexpr int kDecodedRows = 4;
+inline constexpr int kDecodedRows = 4;     // of a register tile
+inline constexpr int kDecodedPanel = 8;    // rows that stay in L1
+inline constexpr int kDecodedTokens = 64;  // whose chunk of activations stays in L2
+// Elements from one decoded row to the next: not a power of two, which would put all rows into the same cache sets.
+inline constexpr std::int64_t kDecodedPitch = kFloatChunkElements + 16;
 
-// out[t][0 .. 3] += products of four decoded rows, kChunkElements apart, with kTokens tokens.
+// out[t][0 .. 3] += products of four decoded rows, kDecodedPitch apart, with kTokens tokens.
 template <class V, int kTokens>
 inline void dot_decoded_tile(const float* w, std::int64_t count, FloatInput x, DotOutput out) {
   constexpr int kVectors = kFloatLanes / V::kLanes;
@@ -152,16 +156,16 @@ inline void dot_decoded_tile(const float* w, std::int64_t count, FloatInput x, D
         acc[r][t] = V::zero();
     }
     for (std::int64_t k = v * V::kLanes; k < count; k += kFloatLanes) {
-      typename V::F32 ws[kDecodedRows];
+      typename V::F32 xs[kTokens];
       MLXR_UNROLL
-      for (int r = 0; r < kDecodedRows; ++r)
-        ws[r] = V::load(w + r * kChunkElements + k);
+      for (int t = 0; t < kTokens; ++t)
+        xs[t] = V::load(x.data + t * x.stride + k);
       MLXR_UNROLL
-      for (int t = 0; t < kTokens; ++t) {
-        const auto xt = V::load(x.data + t * x.stride + k);
+      for (int r = 0; r < kDecodedRows; ++r) {
+        const auto wr = V::load(w + r * kDecodedPitch + k);
         MLXR_UNROLL
-        for (int r = 0; r < kDecodedRows; ++r)
-          acc[r][t] = V::fma(ws[r], xt, acc[r][t]);
+        for (int t = 0; t < kTokens; ++t)
+          acc[r][t] = V::fma(wr, xs[t], acc[r][t]);
       }
     }
     MLXR_UNROLL
@@ -177,19 +181,35 @@ inline void dot_decoded_tile(const float* w, std::int64_t count, FloatInput x, D
   }
 }
 
+// Some tokens with `num_rows` (a multiple of four) decoded rows.
+template <class V>
+inline void dot_decoded_panel(const float* w, std::int64_t num_rows, std::int64_t count, FloatInput x,
+                              std::int64_t tokens, DotOutput out) {
+  constexpr int kTokens = V::kRegisters >= 32 ? 6 : 3;
+  std::int64_t t = 0;
+  for (; t + kTokens <= tokens; t += kTokens) {
+    for (std::int64_t r = 0; r < num_rows; r += kDecodedRows)
+      dot_decoded_tile<V, kTokens>(w + r * kDecodedPitch, count, {x.data + t * x.stride, x.stride},
+                                   {out.data + t * out.stride + r, out.stride});
+  }
+  for (; t < tokens; ++t) {
+    for (std::int64_t r = 0; r < num_rows; r += kDecodedRows)
+      dot_decoded_tile<V, 1>(w + r * kDecodedPitch, count, {x.data + t * x.stride, x.stride},
+                             {out.data + t * out.stride + r, out.stride});
+  }
+}
+
 // All tokens with `num_rows` (a multiple of four) decoded rows.
 template <class V>
 inline void dot_decoded_chunk(const float* w, std::int64_t num_rows, std::int64_t count, FloatInput x,
                               std::int64_t tokens, DotOutput out) {
-  constexpr int kTokens = V::kRegisters >= 32 ? 6 : 3;
-  for (std::int64_t r = 0; r < num_rows; r += kDecodedRows) {
-    const float* wr = w + r * kChunkElements;
-    float* to = out.data + r;
-    std::int64_t t = 0;
-    for (; t + kTokens <= tokens; t += kTokens)
-      dot_decoded_tile<V, kTokens>(wr, count, {x.data + t * x.stride, x.stride}, {to + t * out.stride, out.stride});
-    for (; t < tokens; ++t)
-      dot_decoded_tile<V, 1>(wr, count, {x.data + t * x.stride, x.stride}, {to + t * out.stride, out.stride});
+  for (std::int64_t t = 0; t < tokens; t += kDecodedTokens) {
+    const std::int64_t num_tokens = tokens - t < kDecodedTokens ? tokens - t : kDecodedTokens;
+    for (std::int64_t r = 0; r < num_rows; r += kDecodedPanel) {
+      const std::int64_t rows = num_rows - r < kDecodedPanel ? num_rows - r : kDecodedPanel;
+      dot_decoded_panel<V>(w + r * kDecodedPitch, rows, count, {x.data + t * x.stride, x.stride}, num_tokens,
+                           {out.data + t * out.stride + r, out.stride});
+    }
   }
 }
 
@@ -213,6 +233,8 @@ inline void convert_chunk(const std::byte* from, std::int64_t count, float* to) 
 
 struct DecodeByTable {};
 
+static_assert(kMaxTileRows * kDecodedPitch * sizeof(float) <= sizeof(TileScratch));
+
 // FloatDotFn: elements as Load reads them, or, with DecodeByTable, whatever quant.def decodes.
 template <class V, class Load>
 inline void dot_decoded(const WeightRows& rows, FloatInput x, std::int64_t tokens, TileScratch& scratch,
@@ -222,12 +244,12 @@ inline void dot_decoded(const WeightRows& rows, FloatInput x, std::int64_t token
   for (std::int64_t t = 0; t < tokens; ++t)
     std::memset(out.data + t * out.stride, 0, static_cast<std::size_t>(padded_rows) * sizeof(float));
   for (std::int64_t r = rows.num_rows; r < padded_rows; ++r)
-    std::memset(decoded + r * kChunkElements, 0, kChunkElements * sizeof(float));
-  for (std::int64_t first = 0; first < rows.elements; first += kChunkElements) {
+    std::memset(decoded + r * kDecodedPitch, 0, kFloatChunkElements * sizeof(float));
+  for (std::int64_t first = 0; first < rows.elements; first += kFloatChunkElements) {
     const std::int64_t left = rows.elements - first;
-    const std::int64_t count = left < kChunkElements ? left : kChunkElements;
+    const std::int64_t count = left < kFloatChunkElements ? left : kFloatChunkElements;
     for (std::int64_t r = 0; r < rows.num_rows; ++r) {
-      float* to = decoded + r * kChunkElements;
+      float* to = decoded + r * kDecodedPitch;
       if constexpr (std::is_same_v<Load, DecodeByTable>) {
         decode_chunk(rows, r, first, count, to);
       } else {

@@ -15,8 +15,8 @@ inline __m256i load_tile(const std::uint8_t (*step)[4], int v) {
 
 // Integer sums of one block for two vectors of eight rows, before the zero point.
 template <class G, int kTokens>
-inline void block_sums(const Tile& tile, std::int64_t block, const std::int8_t* const (&x)[kTokens],
-                       __m256i (&sum)[kTokens][2]) {
+MLXR_ALWAYS_INLINE void block_sums(const Tile& tile, std::int64_t block, const std::int8_t* const (&x)[kTokens],
+                                   __m256i (&sum)[kTokens][2]) {
   // Elements whose products a 16-bit lane can hold, in steps of four.
   constexpr int kSteps = G::kMaxQuant <= 15 ? 8 : G::kMaxQuant <= 31 ? 4 : G::kRange == QuantRange::kWide ? 2 : 1;
   const auto* steps = tile.quants + 8 * block;
@@ -44,29 +44,28 @@ inline void block_sums(const Tile& tile, std::int64_t block, const std::int8_t* 
         }
         part[t][0] = s == first ? p0 : _mm256_add_epi16(part[t][0], p0);
         part[t][1] = s == first ? p1 : _mm256_add_epi16(part[t][1], p1);
+        MLXR_SETTLE(part[t][0]);
+        MLXR_SETTLE(part[t][1]);
       }
     }
     __m256i factor[2] = {_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
     if constexpr (G::kRange == QuantRange::kWide) {
-      // The 16-bit scale of this half of the block, twice in each 32-bit lane.
-      MLXR_UNROLL
-      for (int v = 0; v < 2; ++v) {
-        const __m256i pair = load32(tile.half[block] + 8 * v);
-        factor[v] = first < 4 ? _mm256_blend_epi16(pair, _mm256_slli_epi32(pair, 16), 0xaa)
-                              : _mm256_blend_epi16(_mm256_srli_epi32(pair, 16), pair, 0xaa);
-      }
+      factor[0] = load32(tile.half_twice[block][first / 4]);
+      factor[1] = load32(tile.half_twice[block][first / 4] + 8);
     }
     MLXR_UNROLL
     for (int t = 0; t < kTokens; ++t) {
       sum[t][0] = _mm256_add_epi32(sum[t][0], _mm256_madd_epi16(part[t][0], factor[0]));
       sum[t][1] = _mm256_add_epi32(sum[t][1], _mm256_madd_epi16(part[t][1], factor[1]));
+      MLXR_SETTLE(sum[t][0]);
+      MLXR_SETTLE(sum[t][1]);
     }
   }
 }
 
 // What the zero point takes off the sums of one token.
 template <class G>
-inline __m256i zero_sums(const Tile& tile, std::int64_t block, int v, const ActivationGroup& x, int b) {
+MLXR_ALWAYS_INLINE __m256i zero_sums(const Tile& tile, std::int64_t block, int v, const ActivationGroup& x, int b) {
   if constexpr (G::kRange == QuantRange::kWide) {
     const __m256i halves =
         _mm256_set1_epi32(load_bytes<std::int32_t>(reinterpret_cast<const std::uint8_t*>(x.half_sum[b])));

@@ -8,7 +8,7 @@
 //  - Quantised types: a row is cut into chunks of 1024 elements. In a chunk, block b of 32 adds to accumulator b % 8:
 //      acc = fma(float(isum), scale_w * scale_x, acc), then, in types with a minimum, acc = fma(-min_w, sum_x, acc)
 //    where isum is an exact integer; the eight accumulators are folded (4, 2, 1 apart) and added to the total.
-//  - Floats: in a chunk of 1024, element k adds to accumulator k % 16 by fma (the portable kernels: multiply and add);
+//  - Floats: in a chunk of 512, element k adds to accumulator k % 16 by fma (the portable kernels: multiply and add);
 //    the sixteen are folded (8, 4, 2, 1 apart) and added to the total. Types without kernels of their own are decoded
 //    to f32 and take this path.
 
@@ -23,6 +23,7 @@
 namespace mlxr {
 
 inline constexpr std::int64_t kChunkElements = 1024;
+inline constexpr std::int64_t kFloatChunkElements = 512;
 inline constexpr std::int64_t kChunkGroups = kChunkElements / kGroupElements;
 // Rows that a kernel computes in one call, at most.
 inline constexpr std::int64_t kMaxTileRows = 32;
@@ -49,7 +50,7 @@ void decode_chunk(const WeightRows& rows, std::int64_t row, std::int64_t first, 
 
 // Memory of one worker: decoded weights.
 struct alignas(64) TileScratch {
-  std::byte bytes[(kMaxTileRows * 4 + 8) * kChunkElements];
+  std::byte bytes[96 * kChunkElements];
 };
 
 // x: num_groups(elements) groups a token, one token after the other.

@@ -8,7 +8,8 @@ struct alignas(64) Tile {
   std::uint8_t quants[kChunkElements / 4][kTileRows][4];
   float scale[kChunkBlocks][kTileRows];
   float min[kChunkBlocks][kTileRows];
-  std::int32_t half[kChunkBlocks][kTileRows];  // two 16-bit scales
+  std::int32_t half[kChunkBlocks][kTileRows];           // both 16-bit scales of a block
+  std::int32_t half_twice[kChunkBlocks][2][kTileRows];  // one of them, twice
 };
 static_assert(sizeof(Tile) <= sizeof(TileScratch));
 
@@ -50,7 +51,29 @@ inline void fill_group(const std::uint8_t* const (&groups)[8], std::int64_t g, s
   }
   store_transposed(scale, tile.scale[8 * g], first_row);
   if constexpr (G::kHasMin) store_transposed(min, tile.min[8 * g], first_row);
-  if constexpr (G::kRange == QuantRange::kWide) store_transposed(half, tile.half[8 * g], first_row);
+  if constexpr (G::kRange == QuantRange::kWide) {
+    store_transposed(half, tile.half[8 * g], first_row);
+    MLXR_UNROLL
+    for (int b = 0; b < 8; ++b) {  // `half` is by block now
+      auto* twice = reinterpret_cast<__m256i*>(tile.half_twice[8 * g + b][0] + first_row);
+      _mm256_store_si256(twice, _mm256_blend_epi16(half[b], _mm256_slli_epi32(half[b], 16), 0xaa));
+      twice = reinterpret_cast<__m256i*>(tile.half_twice[8 * g + b][1] + first_row);
+      _mm256_store_si256(twice, _mm256_blend_epi16(_mm256_srli_epi32(half[b], 16), half[b], 0xaa));
+    }
+  }
+}
+
+// The bytes that the next call of fill_tile for this row of the tile will read: the chunk after this one, or the first
+// one of the next tile. Rows lie too far apart for the hardware to foresee this. Addresses past the end do no harm.
+template <class G>
+inline void prefetch_next(const WeightRows& rows, std::int64_t row, std::int64_t next_group) {
+  const bool same_tile = next_group * kGroupElements < rows.elements;
+  const std::int64_t next_row = same_tile ? row : row + kTileRows;
+  const std::int64_t group = same_tile ? next_group : 0;
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(rows.data) +
+                      static_cast<std::size_t>(next_row) * rows.row_bytes + static_cast<std::size_t>(group) * G::kBytes;
+  for (std::size_t i = 0; i < G::kBytes * static_cast<std::size_t>(kChunkGroups); i += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(bytes + i), _MM_HINT_T1);
 }
 
 // Groups [first_group, first_group + count) of kTileRows rows from `first_row` on; rows past the last are zero.
@@ -81,4 +104,6 @@ inline void fill_tile(const WeightRows& rows, std::int64_t first_row, std::int64
       fill_group<G>(groups, g, r8, tile);
     }
   }
+  for (std::int64_t r = 0; r < kTileRows; ++r)
+    prefetch_next<G>(rows, first_row + r, first_group + kChunkGroups);
 }
