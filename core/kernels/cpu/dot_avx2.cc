@@ -22,6 +22,7 @@ namespace mlxr::dot_avx2 {
 
 inline constexpr bool kVnni = false;
 inline constexpr std::int64_t kTileRows = 16;
+inline constexpr int kFewTokens = 1;  // for more, decoding a tile is already the faster way
 
 inline __m256i dpbusd(__m256i acc, __m256i, __m256i) {
   return acc;
@@ -39,14 +40,10 @@ inline __m256i dpbusd(__m256i acc, __m256i, __m256i) {
 #include "core/kernels/cpu/dot_many.inl.h"
 // clang-format on
 
-template <QuantType kType>
-constexpr QuantDotKernel row() {
-  return {kType, dot_few<kType>, dot_many<kType>};
-}
-
 constexpr QuantDotKernel kQuantized[] = {
-    row<QuantType::kQ4_0>(), row<QuantType::kQ8_0>(), row<QuantType::kQ4_K>(),
-    row<QuantType::kQ5_K>(), row<QuantType::kQ6_K>(),
+#define MLXR_ROW(name) {QuantType::k##name, dot_few<QuantType::k##name>, dot_many<QuantType::k##name>},
+    MLXR_INTEGER_TYPES(MLXR_ROW)
+#undef MLXR_ROW
 };
 
 constexpr FloatDotKernel kFloats[] = {

@@ -2,9 +2,11 @@
 // namespace and target region, after a vocabulary that defines
 //   F8, I8          eight f32, eight i32
 //   f8_zero, f8_load, f8_mul, f8_fma(a, b, c) = a * b + c, f8_fnma(a, b, c) = c - a * b, f8_from(I8), f8_fold
-//   Group<kType>    kBytes, kBlockBytes, kBlockElements, kHasMin; Quants unpack(bytes), Scales scales(bytes),
-//                   I8 sums(Quants, Scales, ActivationGroup): the exact sum of each block
+//   Group<kType>    what PortableGroup (weight_group.h) says of the format, and in registers Quants unpack(bytes),
+//                   Scales scales(bytes), the exact sums of each block I8 sums(Quants, Scales, ActivationGroup) and,
+//                   where kHalfMins, I8 min_sums(Scales, ActivationGroup)
 //   prefetch(address)
+//   kFewTokens      tokens taken together
 //
 // Layout: one row at a time, a group of 256 elements at a time, its quants unpacked to registers once for all tokens;
 // the lanes of a float vector are the eight blocks of the group. Bound: reading the weights from memory (1 token).
@@ -39,8 +41,11 @@ inline void dot_row_few(const std::uint8_t* row, std::int64_t elements, const Ac
       for (int t = 0; t < kTokens; ++t) {
         const ActivationGroup& a = x[t * groups_per_row + g];
         const F8 sums = f8_from(G::sums(quants, scales, a));
-        acc[t] = f8_fma(sums, f8_mul(scales.scale, f8_load(a.scale)), acc[t]);
+        const F8 x_scale = f8_load(a.scale);
+        acc[t] = f8_fma(sums, f8_mul(scales.scale, x_scale), acc[t]);
         if constexpr (G::kHasMin) acc[t] = f8_fnma(scales.min, f8_load(a.scaled_sum), acc[t]);
+        if constexpr (G::kHalfMins)
+          acc[t] = f8_fnma(f8_mul(scales.min, x_scale), f8_from(G::min_sums(scales, a)), acc[t]);
       }
     }
     MLXR_UNROLL
@@ -58,10 +63,8 @@ void dot_few(const WeightRows& rows, const ActivationGroup* x, std::int64_t toke
   for (std::int64_t r = 0; r < rows.num_rows; ++r) {
     const auto* row = reinterpret_cast<const std::uint8_t*>(rows.data) + static_cast<std::size_t>(r) * rows.row_bytes;
     std::int64_t t = 0;
-    for (; t + 4 <= tokens; t += 4)
-      dot_row_few<G, 4>(row, rows.elements, x + t * groups, groups, out.data + t * out.stride + r, out.stride);
-    for (; t + 2 <= tokens; t += 2)
-      dot_row_few<G, 2>(row, rows.elements, x + t * groups, groups, out.data + t * out.stride + r, out.stride);
+    for (; t + kFewTokens <= tokens; t += kFewTokens)
+      dot_row_few<G, kFewTokens>(row, rows.elements, x + t * groups, groups, out.data + t * out.stride + r, out.stride);
     for (; t < tokens; ++t)
       dot_row_few<G, 1>(row, rows.elements, x + t * groups, groups, out.data + t * out.stride + r, out.stride);
   }

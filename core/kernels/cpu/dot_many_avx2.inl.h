@@ -18,7 +18,12 @@ template <class G, int kTokens>
 MLXR_ALWAYS_INLINE void block_sums(const Tile& tile, std::int64_t block, const std::int8_t* const (&x)[kTokens],
                                    __m256i (&sum)[kTokens][2]) {
   // Elements whose products a 16-bit lane can hold, in steps of four.
-  constexpr int kSteps = G::kMaxQuant <= 15 ? 8 : G::kMaxQuant <= 31 ? 4 : G::kRange == QuantRange::kWide ? 2 : 1;
+  constexpr int kSteps = G::kRange == QuantRange::kHalves ? (G::kMaxQuant <= 31   ? 4
+                                                             : G::kMaxQuant <= 63 ? 2
+                                                                                  : 1)
+                                                          : (G::kMaxQuant <= 15   ? 8
+                                                             : G::kMaxQuant <= 31 ? 4
+                                                                                  : 1);
   const auto* steps = tile.quants + 8 * block;
   MLXR_UNROLL
   for (int t = 0; t < kTokens; ++t)
@@ -49,7 +54,7 @@ MLXR_ALWAYS_INLINE void block_sums(const Tile& tile, std::int64_t block, const s
       }
     }
     __m256i factor[2] = {_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
-    if constexpr (G::kRange == QuantRange::kWide) {
+    if constexpr (G::kRange == QuantRange::kHalves) {
       factor[0] = load32(tile.half_twice[block][first / 4]);
       factor[1] = load32(tile.half_twice[block][first / 4] + 8);
     }
@@ -63,12 +68,15 @@ MLXR_ALWAYS_INLINE void block_sums(const Tile& tile, std::int64_t block, const s
   }
 }
 
+inline __m256i broadcast_halves(const ActivationGroup& x, int b) {
+  return _mm256_set1_epi32(load_bytes<std::int32_t>(reinterpret_cast<const std::uint8_t*>(x.half_sum[b])));
+}
+
 // What the zero point takes off the sums of one token.
 template <class G>
 MLXR_ALWAYS_INLINE __m256i zero_sums(const Tile& tile, std::int64_t block, int v, const ActivationGroup& x, int b) {
-  if constexpr (G::kRange == QuantRange::kWide) {
-    const __m256i halves =
-        _mm256_set1_epi32(load_bytes<std::int32_t>(reinterpret_cast<const std::uint8_t*>(x.half_sum[b])));
+  if constexpr (G::kRange == QuantRange::kHalves) {
+    const __m256i halves = broadcast_halves(x, b);
     return _mm256_slli_epi32(_mm256_madd_epi16(load32(tile.half[block] + 8 * v), halves), G::kZeroLog2);
   } else {
     return _mm256_slli_epi32(_mm256_set1_epi32(x.sum[b]), G::kZeroLog2);
@@ -105,6 +113,11 @@ inline void dot_tile(const Tile& tile, std::int64_t num_chunk_groups, const Acti
                                      acc[b][t][v]);
           if constexpr (G::kHasMin)
             r = _mm256_fnmadd_ps(_mm256_load_ps(tile.min[block] + 8 * v), _mm256_set1_ps(a.scaled_sum[b]), r);
+          if constexpr (G::kHalfMins) {
+            const __m256i sums = _mm256_madd_epi16(load32(tile.half_min[block] + 8 * v), broadcast_halves(a, b));
+            const __m256 min = _mm256_mul_ps(_mm256_load_ps(tile.min[block] + 8 * v), _mm256_set1_ps(a.scale[b]));
+            r = _mm256_fnmadd_ps(min, _mm256_cvtepi32_ps(sums), r);
+          }
           acc[b][t][v] = r;
         }
       }

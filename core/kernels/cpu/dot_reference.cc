@@ -80,7 +80,10 @@ struct Scales {
   F8 scale;
   F8 min;
   std::int8_t half[16];
+  std::int8_t half_min[16];
 };
+
+constexpr int kFewTokens = 4;
 
 template <QuantType kType>
 struct Group : PortableGroup<kType> {
@@ -95,8 +98,9 @@ struct Group : PortableGroup<kType> {
   static Scales scales(const std::uint8_t* bytes) {
     GroupScales s = {};
     Portable::scales(bytes, s);
-    Scales r = {f8_load(s.scale), f8_load(s.min), {}};
+    Scales r = {f8_load(s.scale), f8_load(s.min), {}, {}};
     std::memcpy(r.half, s.half, sizeof(r.half));
+    std::memcpy(r.half_min, s.half_min, sizeof(r.half_min));
     return r;
   }
 
@@ -111,16 +115,21 @@ struct Group : PortableGroup<kType> {
     }
     return r;
   }
+
+  static I8 min_sums(const Scales& scales, const ActivationGroup& x) {
+    I8 r;
+    for (int b = 0; b < 8; ++b)
+      r.v[b] = scales.half_min[2 * b] * x.half_sum[b][0] + scales.half_min[2 * b + 1] * x.half_sum[b][1];
+    return r;
+  }
 };
 
 #include "core/kernels/cpu/dot_few.inl.h"
 
 constexpr QuantDotKernel kQuantized[] = {
-    {QuantType::kQ4_0, dot_few<QuantType::kQ4_0>, dot_few<QuantType::kQ4_0>},
-    {QuantType::kQ8_0, dot_few<QuantType::kQ8_0>, dot_few<QuantType::kQ8_0>},
-    {QuantType::kQ4_K, dot_few<QuantType::kQ4_K>, dot_few<QuantType::kQ4_K>},
-    {QuantType::kQ5_K, dot_few<QuantType::kQ5_K>, dot_few<QuantType::kQ5_K>},
-    {QuantType::kQ6_K, dot_few<QuantType::kQ6_K>, dot_few<QuantType::kQ6_K>},
+#define MLXR_ROW(name) {QuantType::k##name, dot_few<QuantType::k##name>, dot_few<QuantType::k##name>},
+    MLXR_INTEGER_TYPES(MLXR_ROW)
+#undef MLXR_ROW
 };
 
 }  // namespace

@@ -4,10 +4,10 @@
 // bytes: q = u - kZero, and kZero times the sum of the activations comes off the integer sum. What decides the AVX2
 // path is how large u is, because vpmaddubsw saturates at 16 bits (2 * u * 127 <= 32767 for u <= 128):
 //   kSmall   u <= 31: sums of four products still fit 16 bits
-//   kWide    u <= 63 with a scale for every 16 elements, which vpmaddwd multiplies in
+//   kHalves  u <= 127 with a scale for every 16 elements, which vpmaddwd multiplies in
 //   kSigned  q has 8 bits: |q| times the activation with q's sign; with VNNI u = q + 128
 
-enum class QuantRange { kSmall, kWide, kSigned };
+enum class QuantRange { kSmall, kHalves, kSigned };
 
 struct Quants {
   __m256i v[8];  // block b, elements in order
@@ -16,7 +16,8 @@ struct Quants {
 struct Scales {
   F8 scale;
   F8 min;
-  __m256i half;  // kWide: the sixteen scales as 16-bit numbers
+  __m256i half;      // kHalves: the sixteen scales as 16-bit numbers
+  __m256i half_min;  // kHalfMins: likewise
 };
 
 // A vector whose 16-bit lanes are halves 2b and 2b + 1 of `half`, eight lanes each.
@@ -81,24 +82,72 @@ struct SumsOf<QuantRange::kSigned, kZeroLog2> {
 };
 
 template <int kBlock>
-inline __m256i wide_products(const Quants& w, const Scales& scales, const ActivationGroup& x) {
+inline __m256i half_products(const Quants& w, const Scales& scales, const ActivationGroup& x) {
   const __m256i products = _mm256_maddubs_epi16(w.v[kBlock], load32(x.q + 32 * kBlock));
   return _mm256_madd_epi16(products, half_scale_lanes<kBlock>(scales.half));
 }
 
 template <int kZeroLog2>
-struct SumsOf<QuantRange::kWide, kZeroLog2> {
+struct SumsOf<QuantRange::kHalves, kZeroLog2> {
   static I8 sums(const Quants& w, const Scales& s, const ActivationGroup& x) {
-    const __m256i v[8] = {wide_products<0>(w, s, x), wide_products<1>(w, s, x), wide_products<2>(w, s, x),
-                          wide_products<3>(w, s, x), wide_products<4>(w, s, x), wide_products<5>(w, s, x),
-                          wide_products<6>(w, s, x), wide_products<7>(w, s, x)};
+    const __m256i v[8] = {half_products<0>(w, s, x), half_products<1>(w, s, x), half_products<2>(w, s, x),
+                          half_products<3>(w, s, x), half_products<4>(w, s, x), half_products<5>(w, s, x),
+                          half_products<6>(w, s, x), half_products<7>(w, s, x)};
+    const I8 sums = sum_lanes32(v);
+    if constexpr (kZeroLog2 < 0) return sums;
     const __m256i zero = _mm256_madd_epi16(s.half, load32(x.half_sum));
-    return _mm256_sub_epi32(sum_lanes32(v), _mm256_slli_epi32(zero, kZeroLog2));
+    return _mm256_sub_epi32(sums, _mm256_slli_epi32(zero, kZeroLog2));
+  }
+
+  static I8 min_sums(const Scales& s, const ActivationGroup& x) {
+    return _mm256_madd_epi16(s.half_min, load32(x.half_sum));
   }
 };
 
+inline __m256i none() {
+  return _mm256_setzero_si256();
+}
+
+inline __m256i widen16(const std::int8_t* p) {
+  return _mm256_cvtepi8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(p)));
+}
+
+// Any format, unpacked by its portable definition.
 template <QuantType kType>
-struct Group;
+struct Group : PortableGroup<kType>,
+               SumsOf<PortableGroup<kType>::kHalfScales ? QuantRange::kHalves : QuantRange::kSigned,
+                      PortableGroup<kType>::kHalfScales ? PortableGroup<kType>::kHalfZeroLog2 : 7> {
+  using Portable = PortableGroup<kType>;
+  static constexpr QuantRange kRange = Portable::kHalfScales ? QuantRange::kHalves : QuantRange::kSigned;
+  static constexpr int kZeroLog2 = Portable::kHalfScales ? Portable::kHalfZeroLog2 : 7;
+  static constexpr int kMaxQuant = kRange == QuantRange::kSigned ? 255 : kZeroLog2 >= 0 ? (2 << kZeroLog2) - 1 : 15;
+
+  static Quants unpack(const std::uint8_t* bytes) {
+    alignas(64) std::int8_t values[256];
+    Portable::unpack(bytes, values);
+    Quants q;
+    MLXR_UNROLL
+    for (int b = 0; b < 8; ++b) {
+      q.v[b] = load32(values + 32 * b);
+      if constexpr (kRange == QuantRange::kSigned) {
+        if constexpr (kVnni) q.v[b] = _mm256_xor_si256(q.v[b], _mm256_set1_epi8(-128));
+      } else if constexpr (kZeroLog2 >= 0) {
+        q.v[b] = _mm256_add_epi8(q.v[b], _mm256_set1_epi8(1 << kZeroLog2));
+      }
+    }
+    return q;
+  }
+
+  static Scales scales(const std::uint8_t* bytes) {
+    alignas(64) GroupScales s;
+    Portable::scales(bytes, s);
+    Scales r = {f8_load(s.scale), f8_zero(), none(), none()};
+    if constexpr (Portable::kHasMin || Portable::kHalfMins) r.min = f8_load(s.min);
+    if constexpr (Portable::kHalfScales) r.half = widen16(s.half);
+    if constexpr (Portable::kHalfMins) r.half_min = widen16(s.half_min);
+    return r;
+  }
+};
 
 template <>
 struct Group<QuantType::kQ4_0> : PortableGroup<QuantType::kQ4_0>, SumsOf<QuantRange::kSmall, 3> {
@@ -119,7 +168,7 @@ struct Group<QuantType::kQ4_0> : PortableGroup<QuantType::kQ4_0>, SumsOf<QuantRa
   }
 
   static Scales scales(const std::uint8_t* bytes) {
-    return {load_f16_strided(bytes, kBlockBytes), f8_zero(), _mm256_setzero_si256()};
+    return {load_f16_strided(bytes, kBlockBytes), f8_zero(), none(), none()};
   }
 };
 
@@ -140,7 +189,7 @@ struct Group<QuantType::kQ8_0> : PortableGroup<QuantType::kQ8_0>, SumsOf<QuantRa
   }
 
   static Scales scales(const std::uint8_t* bytes) {
-    return {load_f16_strided(bytes, kBlockBytes), f8_zero(), _mm256_setzero_si256()};
+    return {load_f16_strided(bytes, kBlockBytes), f8_zero(), none(), none()};
   }
 };
 
@@ -166,7 +215,7 @@ struct Group<QuantType::kQ4_K> : PortableGroup<QuantType::kQ4_K>, SumsOf<QuantRa
     const ScaleMinWords words = unpack_scale_min_words(bytes + offsetof(BlockQ4_K, scales));
     const F8 d = load_f16_broadcast(bytes + offsetof(BlockQ4_K, d));
     const F8 dmin = load_f16_broadcast(bytes + offsetof(BlockQ4_K, dmin));
-    return {f8_mul(d, f8_from_bytes(words.scales)), f8_mul(dmin, f8_from_bytes(words.mins)), _mm256_setzero_si256()};
+    return {f8_mul(d, f8_from_bytes(words.scales)), f8_mul(dmin, f8_from_bytes(words.mins)), none(), none()};
   }
 };
 
@@ -200,8 +249,8 @@ struct Group<QuantType::kQ5_K> : PortableGroup<QuantType::kQ5_K>, SumsOf<QuantRa
 };
 
 template <>
-struct Group<QuantType::kQ6_K> : PortableGroup<QuantType::kQ6_K>, SumsOf<QuantRange::kWide, 5> {
-  static constexpr QuantRange kRange = QuantRange::kWide;
+struct Group<QuantType::kQ6_K> : PortableGroup<QuantType::kQ6_K>, SumsOf<QuantRange::kHalves, 5> {
+  static constexpr QuantRange kRange = QuantRange::kHalves;
   static constexpr int kZeroLog2 = 5;
   static constexpr int kMaxQuant = 63;
 
@@ -228,6 +277,6 @@ struct Group<QuantType::kQ6_K> : PortableGroup<QuantType::kQ6_K>, SumsOf<QuantRa
   static Scales scales(const std::uint8_t* bytes) {
     const void* half = bytes + offsetof(BlockQ6_K, scales);
     return {load_f16_broadcast(bytes + offsetof(BlockQ6_K, d)), f8_zero(),
-            _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(half)))};
+            _mm256_cvtepi8_epi16(_mm_loadu_si128(static_cast<const __m128i*>(half))), none()};
   }
 };

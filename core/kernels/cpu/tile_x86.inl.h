@@ -10,10 +10,12 @@ struct alignas(64) Tile {
   float min[kChunkBlocks][kTileRows];
   std::int32_t half[kChunkBlocks][kTileRows];           // both 16-bit scales of a block
   std::int32_t half_twice[kChunkBlocks][2][kTileRows];  // one of them, twice
+  std::int32_t half_min[kChunkBlocks][kTileRows];       // as `half`
 };
 static_assert(sizeof(Tile) <= sizeof(TileScratch));
 
-// A group of a row that is not there: zero quants of scale zero in every format.
+// A group of a row that is not there: any quants of scale zero, in every format (next to zero in MXFP4; nobody reads
+// the results).
 alignas(64) inline constexpr std::uint8_t kZeroGroup[PortableGroup<QuantType::kQ8_0>::kBytes] = {};
 
 // Eight rows of 32-bit words, word w of row r at from[r][w], to words[w][first_row + r].
@@ -32,6 +34,7 @@ inline void fill_group(const std::uint8_t* const (&groups)[8], std::int64_t g, s
   __m256i scale[8];
   __m256i min[8];
   __m256i half[8];
+  __m256i half_min[8];
   for (int r = 0; r < 8; ++r) {
     const Quants q = G::unpack(groups[r]);
     const Scales s = G::scales(groups[r]);
@@ -41,6 +44,7 @@ inline void fill_group(const std::uint8_t* const (&groups)[8], std::int64_t g, s
     scale[r] = _mm256_castps_si256(s.scale);
     min[r] = _mm256_castps_si256(s.min);
     half[r] = s.half;
+    half_min[r] = s.half_min;
   }
   for (int b = 0; b < 8; ++b) {
     __m256i rows[8];
@@ -50,8 +54,9 @@ inline void fill_group(const std::uint8_t* const (&groups)[8], std::int64_t g, s
     store_transposed(rows, tile.quants[8 * (8 * g + b)], first_row);
   }
   store_transposed(scale, tile.scale[8 * g], first_row);
-  if constexpr (G::kHasMin) store_transposed(min, tile.min[8 * g], first_row);
-  if constexpr (G::kRange == QuantRange::kWide) {
+  if constexpr (G::kHalfMins) store_transposed(half_min, tile.half_min[8 * g], first_row);
+  if constexpr (G::kHasMin || G::kHalfMins) store_transposed(min, tile.min[8 * g], first_row);
+  if constexpr (G::kRange == QuantRange::kHalves) {
     store_transposed(half, tile.half[8 * g], first_row);
     MLXR_UNROLL
     for (int b = 0; b < 8; ++b) {  // `half` is by block now
