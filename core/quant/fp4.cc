@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "core/quant/block_io.h"
+#include "core/quant/encode_input.h"
 
 namespace mlxr {
 namespace {
@@ -14,26 +15,40 @@ namespace {
 std::uint8_t nearest_code(float v) {
   const float magnitude = std::fabs(v);
   // Midpoints between neighbours; a tie goes up where the upper code is even.
-  std::uint8_t code = 0;
-  code = static_cast<std::uint8_t>((magnitude > 0.5F) + (magnitude >= 1.5F) + (magnitude > 2.5F) + (magnitude >= 3.5F) +
-                                   (magnitude > 5.0F) + (magnitude >= 7.0F) + (magnitude > 10.0F));
+  const auto code =
+      static_cast<std::uint8_t>((magnitude > 0.5F) + (magnitude >= 1.5F) + (magnitude > 2.5F) + (magnitude >= 3.5F) +
+                                (magnitude > 5.0F) + (magnitude >= 7.0F) + (magnitude > 10.0F));
   return static_cast<std::uint8_t>(code | (std::signbit(v) ? 8 : 0));
 }
 
-float clean_value(float x) {
-  if (std::isnan(x)) return 0.0F;
-  return std::clamp(x, -0x1p127F, 0x1p127F);
-}
-
-// Squared error in units of the scale, exponent taken out so that nothing overflows.
-double error_at(const float* x, const double* weights, int exponent) {
+// Weighted squared error of a block coded with scale 2^exponent, in double: no input overflows it.
+double error_at(const float* x, const float* weights, int exponent) {
+  const double scale = std::ldexp(1.0, exponent);
+  const double inverse = std::ldexp(1.0, -exponent);
   double error = 0;
   for (std::size_t j = 0; j < kMxfp4Block; ++j) {
-    const double v = std::ldexp(static_cast<double>(x[j]), -exponent);
-    const double difference = v - kFp4DoubledValues[nearest_code(static_cast<float>(v))];
+    const double v = x[j] * inverse;
+    const double difference = (v - kFp4DoubledValues[nearest_code(static_cast<float>(v))]) * scale;
     error += weights[j] * difference * difference;
   }
-  return std::ldexp(error, 2 * exponent);
+  return error;
+}
+
+// The exponent of the half scale, stored form, with the lowest error. With `base` below the largest magnitude falls in
+// [8, 16) doubled units, where 12 is the largest value.
+std::uint8_t search_exponent(const float* x, const float* weights, float largest) {
+  std::uint8_t best = 0;
+  double best_error = std::numeric_limits<double>::infinity();
+  const int base = std::ilogb(largest) - 3;
+  for (int exponent = base - 1; exponent <= base + 1; ++exponent) {
+    const int stored = std::clamp(exponent + 128, 0, 254);
+    const double error = error_at(x, weights, stored - 128);
+    if (error < best_error) {
+      best_error = error;
+      best = static_cast<std::uint8_t>(stored);
+    }
+  }
+  return best;
 }
 
 }  // namespace
@@ -80,37 +95,18 @@ void decode_nvfp4(const std::byte* blocks, std::span<float> out) {
 void encode_mxfp4(std::span<const float> in, std::span<const float> importance, std::byte* blocks) {
   for (std::size_t b = 0; b < in.size() / kMxfp4Block; ++b) {
     float x[kMxfp4Block];
-    double weights[kMxfp4Block];
-    float largest = 0;
-    for (std::size_t j = 0; j < kMxfp4Block; ++j) {
-      x[j] = clean_value(in[b * kMxfp4Block + j]);
-      largest = std::max(largest, std::fabs(x[j]));
-      weights[j] = 1;
-      if (!importance.empty()) {
-        const float w = importance[b * kMxfp4Block + j];
-        weights[j] = std::isfinite(w) && w > 0 ? static_cast<double>(w) : 0;
-      }
-    }
+    float weights[kMxfp4Block];
+    const std::size_t start = b * kMxfp4Block;
+    const float largest = clean_values(in.subspan(start, kMxfp4Block), 0x1p127F, x);
+    clean_weights(importance.empty() ? importance : importance.subspan(start, kMxfp4Block), weights);
     BlockMXFP4 block{};
     if (largest > 0) {
-      // With this exponent the largest magnitude falls in [8, 16) doubled units, where 12 is the largest value.
-      int best = 0;
-      double best_error = std::numeric_limits<double>::infinity();
-      const int base = std::ilogb(largest) - 3;
-      for (int exponent = base - 1; exponent <= base + 1; ++exponent) {
-        const int stored = std::clamp(exponent + 128, 0, 254);
-        const double error = error_at(x, weights, stored - 128);
-        if (error < best_error) {
-          best_error = error;
-          best = stored;
-        }
-      }
-      block.e = static_cast<std::uint8_t>(best);
-      for (std::size_t j = 0; j < 16; ++j) {
-        const auto code = [&](float value) {
-          return nearest_code(static_cast<float>(std::ldexp(static_cast<double>(value), 128 - best)));
-        };
-        block.qs[j] = static_cast<std::uint8_t>(code(x[j]) | (code(x[j + 16]) << 4));
+      block.e = search_exponent(x, weights, largest);
+      const double inverse = std::ldexp(1.0, 128 - block.e);
+      for (std::size_t j = 0; j < kMxfp4Block / 2; ++j) {
+        const std::uint8_t low = nearest_code(static_cast<float>(x[j] * inverse));
+        const std::uint8_t high = nearest_code(static_cast<float>(x[j + 16] * inverse));
+        block.qs[j] = static_cast<std::uint8_t>(low | (high << 4));
       }
     }
     store_block(blocks, b, block);

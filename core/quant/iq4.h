@@ -35,11 +35,10 @@ static_assert(sizeof(BlockIQ4_XS) == 136);
 void decode_iq4_nl(const std::byte* blocks, std::span<float> out);
 void decode_iq4_xs(const std::byte* blocks, std::span<float> out);
 
-// EncodeFn of quant.h: for each block, the lowest weighted squared error among many scales, each refitted by least
-// squares to the levels that it chose; IQ4_XS then refits the scale of the super-block. An element weighs its
-// importance times sqrt(x^2 + mean square of its row part), or x^2 without importance: errors of large weights cost
-// models more than their share. NaN is encoded as 0 and magnitudes above 2^22 as 2^22; a negative or non-finite
-// importance counts as 0.
+// EncodeFn of quant.h: for each block, the lowest weighted squared error among many scales of either sign, each
+// refitted by least squares to the levels that it chose; IQ4_XS then refits the super-block's scale, as it will be
+// stored. NaN is encoded as 0 and magnitudes above 2^22 as 2^22; a negative or non-finite importance counts as 0. About
+// 150 and 250 ns an element on one core.
 void encode_iq4_nl(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
 void encode_iq4_xs(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
 
