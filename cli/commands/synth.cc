@@ -37,19 +37,18 @@ Status synth(const SynthOptions& options, Output& output) {
   MLXR_ASSIGN_OR_RETURN(const QuantMix mix, find_quant_mix(options.type));
   Progress progress({.label = "Writing", .unit = ProgressUnit::kBytes});
   std::uint64_t bytes = 0;
-  MLXR_RETURN_IF_ERROR(write_synthetic_model(config, options.out,
-                                             {.mix = mix,
-                                              .seed = options.seed,
-                                              .progress = [&](std::uint64_t done, std::uint64_t total) {
-                                                progress.set_total(total);
-                                                progress.update(done);
-                                                bytes = total;
-                                              }}));
+  MLXR_RETURN_IF_ERROR(write_synthetic_model(
+      config, options.out, {.mix = mix, .seed = options.seed, .progress = [&](std::uint64_t done, std::uint64_t total) {
+                              progress.set_total(total);
+                              progress.update(done);
+                              bytes = total;
+                            }}));
   progress.finish();
   if (output.json()) {
     output.write_json({{"file", options.out}, {"type", mix.name}, {"tensor_bytes", bytes}});
   } else {
-    output.line(fmt::format("{}: {} of random weights as {}", options.out, format_bytes(static_cast<double>(bytes)), mix.name));
+    output.line(
+        fmt::format("{}: {} of random weights as {}", options.out, format_bytes(static_cast<double>(bytes)), mix.name));
   }
   return {};
 }
@@ -58,7 +57,8 @@ Status synth(const SynthOptions& options, Output& output) {
 
 CommandBody declare_synth(CLI::App& app) {
   auto options = std::make_shared<SynthOptions>();
-  app.add_option("--shape", options->shape, "a known shape (" + synthetic_shape_names() + ") or a config.json")->required();
+  app.add_option("--shape", options->shape, "a known shape (" + synthetic_shape_names() + ") or a config.json")
+      ->required();
   app.add_option("--type", options->type, "type or mix of the weights: " + quant_mix_names())->capture_default_str();
   app.add_option("-o,--out", options->out, "GGUF file to write")->required();
   app.add_option("--seed", options->seed, "seed of the random numbers")->capture_default_str();

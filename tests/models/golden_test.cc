@@ -11,6 +11,7 @@
 #include "core/io/hf_folder.h"
 #include "core/io/json_file.h"
 #include "core/io/safetensors.h"
+#include "core/kernels/cpu/cpu_backend.h"
 #include "core/models/architecture.h"
 #include "core/runtime/kv/single_sequence_kv.h"
 #include "core/runtime/step_runner.h"
@@ -26,7 +27,7 @@ constexpr std::int64_t kNumBlocks = 8;
 
 std::unique_ptr<Backend> make_backend(const std::string& name) {
   if (name == "reference") return make_reference_backend();
-  return nullptr;
+  return *make_cpu_backend({.num_threads = 2});
 }
 
 std::vector<std::string> fixture_names() {
@@ -140,7 +141,7 @@ TEST_P(Golden, GreedyTextAgreesWhereTheMarginAllows) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Golden,
-                         testing::Combine(testing::ValuesIn(fixture_names()), testing::Values("reference")),
+                         testing::Combine(testing::ValuesIn(fixture_names()), testing::Values("reference", "cpu")),
                          [](const auto& parameters) {
                            std::string name = std::get<0>(parameters.param) + "_" + std::get<1>(parameters.param);
                            std::replace_if(

@@ -8,8 +8,8 @@
 #define MLXR_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-// MLXR_SETTLE(vector): the vector is computed by now. Keeps a compiler from regrouping a chain of integer additions into
-// a tree, whose many leaves would not fit the registers.
+// MLXR_SETTLE(vector): the vector is computed by now. Keeps a compiler from regrouping a chain of integer additions
+// into a tree, whose many leaves would not fit the registers.
 #if defined(__x86_64__)
 #define MLXR_SETTLE(vector) __asm__("" : "+v"(vector))
 #elif defined(__aarch64__)

@@ -1,10 +1,10 @@
 #include "core/runtime/convert/importance.h"
 
-#include <fmt/core.h>
-
 #include <bit>
 #include <cmath>
 #include <cstring>
+
+#include <fmt/core.h>
 
 #include "core/base/mapped_file.h"
 #include "core/io/gguf.h"
@@ -117,8 +117,8 @@ std::vector<float> Importance::weights(std::string_view name) const {
 Result<Importance> read_importance(const std::string& path) {
   MLXR_ASSIGN_OR_RETURN(const auto file, MappedFile::open(path));
   const auto bytes = file->bytes();
-  const bool is_gguf = bytes.size() >= kGgufMagic.size() &&
-                       std::memcmp(bytes.data(), kGgufMagic.data(), kGgufMagic.size()) == 0;
+  const bool is_gguf =
+      bytes.size() >= kGgufMagic.size() && std::memcmp(bytes.data(), kGgufMagic.data(), kGgufMagic.size()) == 0;
   if (!is_gguf) return read_dat(*file);
   MLXR_ASSIGN_OR_RETURN(const auto gguf, GgufFile::open(path));
   return read_gguf(*gguf);

@@ -1,6 +1,6 @@
 #pragma once
-// Importance matrix: how much each input column of each weight matters, as the sum of squares of the activations that met
-// it on some text. Quantisers put their error where it counts least.
+// Importance matrix: how much each input column of each weight matters, as the sum of squares of the activations that
+// met it on some text. Quantisers put their error where it counts least.
 //
 // File: GGUF with general.type "imatrix" as llama.cpp writes it (tools/imatrix): NAME.in_sum2 f32 [1, columns] and
 // NAME.counts f32 [1, 1] a weight, imatrix.datasets, imatrix.chunk_count, imatrix.chunk_size. Names are GGUF's.

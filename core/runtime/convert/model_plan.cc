@@ -1,10 +1,10 @@
 #include "core/runtime/convert/model_plan.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+
+#include <fmt/core.h>
 
 namespace mlxr {
 namespace {
@@ -28,13 +28,13 @@ class Planner {
   }
 
   Status run() {
-    for (const WeightTensor& tensor : source_.tensors()) MLXR_RETURN_IF_ERROR(add(tensor));
+    for (const WeightTensor& tensor : source_.tensors())
+      MLXR_RETURN_IF_ERROR(add(tensor));
     plan_.config.tied_embeddings = is_tied();
     add_rope_factors();
     // GGUF files are laid out in the order of the layers, which a mapping that is read front to back likes best.
-    std::stable_sort(plan_.tensors.begin(), plan_.tensors.end(), [this](const PlannedTensor& a, const PlannedTensor& b) {
-      return order(a.name) < order(b.name);
-    });
+    std::stable_sort(plan_.tensors.begin(), plan_.tensors.end(),
+                     [this](const PlannedTensor& a, const PlannedTensor& b) { return order(a.name) < order(b.name); });
     return {};
   }
 
@@ -55,7 +55,8 @@ class Planner {
     }
     const bool is_tied_copy = short_stem(*match->row) == "output" && plan_.config.tied_embeddings;
     if (is_tied_copy) {
-      plan_.warnings.push_back(fmt::format("tensor \"{}\" is left out: the config ties it to the embeddings", tensor.name));
+      plan_.warnings.push_back(
+          fmt::format("tensor \"{}\" is left out: the config ties it to the embeddings", tensor.name));
       return {};
     }
     PlannedTensor planned;

@@ -1,9 +1,9 @@
 #include "core/runtime/convert/quant_mix.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <cctype>
+
+#include <fmt/core.h>
 
 namespace mlxr {
 namespace {
@@ -11,12 +11,12 @@ namespace {
 using enum QuantType;
 
 constexpr QuantMix kMixes[] = {
-    {"F32", kF32, 0},       {"F16", kF16, 1},       {"BF16", kBF16, 32},    {"Q4_0", kQ4_0, 2},
-    {"Q4_1", kQ4_1, 3},     {"Q5_0", kQ5_0, 8},     {"Q5_1", kQ5_1, 9},     {"Q8_0", kQ8_0, 7},
-    {"Q2_K", kQ2_K, 10},    {"Q2_K_S", kQ2_K, 21},  {"Q3_K", kQ3_K, 12},    {"Q3_K_S", kQ3_K, 11},
-    {"Q3_K_M", kQ3_K, 12},  {"Q3_K_L", kQ3_K, 13},  {"Q4_K", kQ4_K, 15},    {"Q4_K_S", kQ4_K, 14},
-    {"Q4_K_M", kQ4_K, 15},  {"Q5_K", kQ5_K, 17},    {"Q5_K_S", kQ5_K, 16},  {"Q5_K_M", kQ5_K, 17},
-    {"Q6_K", kQ6_K, 18},    {"IQ4_NL", kIQ4_NL, 25}, {"IQ4_XS", kIQ4_XS, 30}, {"MXFP4", kMXFP4, 38},
+    {"F32", kF32, 0},      {"F16", kF16, 1},        {"BF16", kBF16, 32},     {"Q4_0", kQ4_0, 2},
+    {"Q4_1", kQ4_1, 3},    {"Q5_0", kQ5_0, 8},      {"Q5_1", kQ5_1, 9},      {"Q8_0", kQ8_0, 7},
+    {"Q2_K", kQ2_K, 10},   {"Q2_K_S", kQ2_K, 21},   {"Q3_K", kQ3_K, 12},     {"Q3_K_S", kQ3_K, 11},
+    {"Q3_K_M", kQ3_K, 12}, {"Q3_K_L", kQ3_K, 13},   {"Q4_K", kQ4_K, 15},     {"Q4_K_S", kQ4_K, 14},
+    {"Q4_K_M", kQ4_K, 15}, {"Q5_K", kQ5_K, 17},     {"Q5_K_S", kQ5_K, 16},   {"Q5_K_M", kQ5_K, 17},
+    {"Q6_K", kQ6_K, 18},   {"IQ4_NL", kIQ4_NL, 25}, {"IQ4_XS", kIQ4_XS, 30}, {"MXFP4", kMXFP4, 38},
 };
 
 enum class Layers : std::uint8_t {
@@ -133,15 +133,14 @@ Result<QuantMix> find_quant_mix(std::string_view name) {
 
 std::string quant_mix_names() {
   std::string names;
-  for (const QuantMix& mix : kMixes) names += (names.empty() ? "" : ", ") + std::string(mix.name);
+  for (const QuantMix& mix : kMixes)
+    names += (names.empty() ? "" : ", ") + std::string(mix.name);
   return names;
 }
 
 QuantType choose_type(const QuantMix& mix, const TensorPlace& place, bool pure) {
   QuantType type = pure ? mix.base : mixed_type(mix, place);
-  const auto fits = [&] {
-    return static_cast<std::size_t>(place.row_elements) % quant_info(type).block_elements == 0;
-  };
+  const auto fits = [&] { return static_cast<std::size_t>(place.row_elements) % quant_info(type).block_elements == 0; };
   for (const Fallback& fallback : kFallbacks) {
     if (!fits() && type == fallback.from) type = fallback.to;
   }

@@ -1,11 +1,11 @@
 #include "core/runtime/convert/synthetic_model.h"
 
-#include <fmt/core.h>
-
 #include <cmath>
 #include <cstring>
 #include <map>
 #include <numbers>
+
+#include <fmt/core.h>
 
 #include "core/io/gguf_writer.h"
 #include "core/models/architecture.h"
@@ -64,7 +64,8 @@ class BlockPool {
  public:
   BlockPool(QuantType type, float deviation, Random& random) : block_bytes_(quant_info(type).block_bytes) {
     std::vector<float> values(kPoolElements);
-    for (float& value : values) value = random.normal() * deviation;
+    for (float& value : values)
+      value = random.normal() * deviation;
     blocks_.resize(*quant_row_bytes(type, values.size()));
     encode_row(type, values, {}, blocks_);
   }
@@ -139,7 +140,8 @@ std::string byte_symbol(int byte) {
   int code = byte;
   if (!printable(byte)) {
     code = 256;
-    for (int b = 0; b < byte; ++b) code += printable(b) ? 0 : 1;
+    for (int b = 0; b < byte; ++b)
+      code += printable(b) ? 0 : 1;
   }
   if (code < 0x80) return {static_cast<char>(code)};
   return {static_cast<char>(0xc0 | (code >> 6)), static_cast<char>(0x80 | (code & 0x3f))};
@@ -204,12 +206,14 @@ Result<ModelConfig> synthetic_shape(std::string_view name) {
     config.rope.theta = row.theta;
     return config;
   }
-  return invalid_argument(fmt::format("shape \"{}\" is not one of {}, nor a config.json", name, synthetic_shape_names()));
+  return invalid_argument(
+      fmt::format("shape \"{}\" is not one of {}, nor a config.json", name, synthetic_shape_names()));
 }
 
 std::string synthetic_shape_names() {
   std::string names;
-  for (const ShapeRow& row : kShapes) names += (names.empty() ? "" : ", ") + std::string(row.name);
+  for (const ShapeRow& row : kShapes)
+    names += (names.empty() ? "" : ", ") + std::string(row.name);
   return names;
 }
 

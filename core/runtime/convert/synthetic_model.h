@@ -1,6 +1,6 @@
 #pragma once
-// Random weights in the shape of a real model, so that speed and memory can be measured anywhere without a download. The
-// file is a valid GGUF of architecture llama with a byte-level vocabulary; its text is noise.
+// Random weights in the shape of a real model, so that speed and memory can be measured anywhere without a download.
+// The file is a valid GGUF of architecture llama with a byte-level vocabulary; its text is noise.
 
 #include <cstdint>
 #include <functional>

@@ -1,11 +1,11 @@
 #include "core/runtime/convert/tensor_writer.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
+
+#include <fmt/core.h>
 
 #include "core/base/check.h"
 
@@ -45,9 +45,9 @@ Status check(const PlannedTensor& tensor) {
   if (tensor.source.type != tensor.type && to.encode == nullptr) {
     return unsupported(fmt::format("tensor \"{}\": type {} cannot be written", tensor.name, to.name));
   }
-  const bool whole_heads = tensor.permutation == RowPermutation::kNone ||
-                           (tensor.head_rows > 0 && tensor.head_rows % 2 == 0 &&
-                            rows_of(tensor).count % tensor.head_rows == 0);
+  const bool whole_heads =
+      tensor.permutation == RowPermutation::kNone ||
+      (tensor.head_rows > 0 && tensor.head_rows % 2 == 0 && rows_of(tensor).count % tensor.head_rows == 0);
   if (!whole_heads) {
     return invalid_argument(fmt::format("tensor \"{}\": {} rows are not whole heads of {}", tensor.source.name,
                                         rows_of(tensor).count, tensor.head_rows));
@@ -67,7 +67,8 @@ class Converter {
     const bool as_is = tensor_.source.type == tensor_.type && tensor_.permutation == RowPermutation::kNone;
     if (as_is) return writer.write_tensor_data(tensor_.source.bytes);
     const auto row_floats = static_cast<std::size_t>(rows_.columns) * sizeof(float);
-    const auto slab = std::max<std::int64_t>(1, static_cast<std::int64_t>(kSlabBytes / std::max<std::size_t>(row_floats, 1)));
+    const auto slab =
+        std::max<std::int64_t>(1, static_cast<std::int64_t>(kSlabBytes / std::max<std::size_t>(row_floats, 1)));
     std::vector<std::byte> out;
     for (std::int64_t start = 0; start < rows_.count; start += slab) {
       const std::int64_t count = std::min(slab, rows_.count - start);
@@ -103,7 +104,8 @@ class Converter {
     }
   }
 
-  Error convert_row(std::int64_t row, std::span<std::byte> out, std::span<float> values, std::span<float> decoded) const {
+  Error convert_row(std::int64_t row, std::span<std::byte> out, std::span<float> values,
+                    std::span<float> decoded) const {
     const auto place = static_cast<std::size_t>(source_row(tensor_, row)) * source_row_bytes_;
     const auto bytes = tensor_.source.bytes.subspan(place, source_row_bytes_);
     if (tensor_.source.type == tensor_.type) {

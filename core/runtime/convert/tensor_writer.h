@@ -1,6 +1,6 @@
 #pragma once
-// Streams tensors from a source into a writer, changing type, row order and name on the way. Works slab by slab, so that a
-// model larger than memory passes through; rows are encoded on several threads.
+// Streams tensors from a source into a writer, changing type, row order and name on the way. Works slab by slab, so
+// that a model larger than memory passes through; rows are encoded on several threads.
 
 #include <functional>
 #include <string>

@@ -1,0 +1,25 @@
+#include "cli/model_options.h"
+
+#include <CLI/CLI.hpp>
+
+namespace mlxr::cli {
+
+void add_backend_options(CLI::App& app, ModelOptions& options) {
+  app.add_option("--backend", options.backend, "what computes: cpu or reference")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpu", "reference"}));
+  app.add_option("--threads", options.num_threads, "threads (default: the physical cores)")->check(CLI::Range(1, 1024));
+}
+
+void add_context_option(CLI::App& app, ModelOptions& options) {
+  app.add_option("--ctx", options.context, "tokens of context (default: the model's, at most 8192)")
+      ->check(CLI::Range(1, 1 << 30));
+}
+
+void add_kv_type_option(CLI::App& app, ModelOptions& options) {
+  app.add_option("--kv-type", options.kv_type, "type of the KV cache: auto, f32, f16 or bf16")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
+}
+
+}  // namespace mlxr::cli

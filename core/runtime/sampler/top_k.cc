@@ -1,0 +1,22 @@
+#include "core/runtime/sampler/stage.h"
+
+namespace mlxr {
+namespace {
+
+class TopKStage final : public SamplingStage {
+ public:
+  explicit TopKStage(int count) : count_(static_cast<std::size_t>(count)) {}
+  void apply(Candidates& candidates) override { candidates.keep_best(count_); }
+
+ private:
+  std::size_t count_;
+};
+
+}  // namespace
+
+std::unique_ptr<SamplingStage> make_top_k_stage(const SamplingParams& params) {
+  if (params.top_k <= 0) return nullptr;
+  return std::make_unique<TopKStage>(params.top_k);
+}
+
+}  // namespace mlxr
