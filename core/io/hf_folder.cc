@@ -215,7 +215,7 @@ Result<std::vector<HfFolder::ChatTemplate>> parse_chat_templates(const json& fie
     return invalid_argument(path + ": field \"chat_template\" is neither a string nor a list of {name, template}");
   }
   for (std::size_t i = 0; i < field.size(); ++i) {
-    const auto in_field = [i, &path](const Status& status) {
+    const auto in_field = [i](const Status& status) {
       return Status(status.code(), fmt::format("{} (in chat_template[{}])", status.message(), i));
     };
     auto name = json_string(field[i], "name", path);
