@@ -1,6 +1,7 @@
 #include "core/kernels/cpu/attention.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/backend/host_kv_storage.h"
 #include "core/base/check.h"
@@ -100,11 +101,20 @@ class BatchAttention {
     return view_.query_start.data<std::int32_t>()[unit.sequence] + unit.begin;
   }
 
-  AttentionTask make_task(const Unit& unit, float* scores) const {
+  // `memory` has scratch_floats(); nullptr for a task that is not run.
+  AttentionTask make_task(const Unit& unit, float* memory) const {
     AttentionTask task;
     task.dtype = storage_.layout().dtype;
-    task.q_token_stride = q_.dim(1) * dims_.key_dim;
-    task.q = q_.data<float>() + first_row(unit) * task.q_token_stride + unit.kv_head * group_ * dims_.key_dim;
+    if (memory != nullptr) {
+      float* rows = memory + scores_floats();
+      const auto row_bytes = static_cast<std::size_t>(group_ * dims_.key_dim) * sizeof(float);
+      for (std::int64_t t = 0; t < unit.end - unit.begin; ++t) {
+        const std::int64_t head = (first_row(unit) + t) * q_.dim(1) + unit.kv_head * group_;
+        std::memcpy(rows + t * group_ * dims_.key_dim, q_.data<float>() + head * dims_.key_dim, row_bytes);
+      }
+      task.q = rows;
+      task.scores = memory;
+    }
     task.num_tokens = unit.end - unit.begin;
     task.group = group_;
     task.first_position =
@@ -121,7 +131,6 @@ class BatchAttention {
     task.scale = params_.scale;
     task.softcap = params_.softcap;
     task.window = params_.window;
-    task.scores = scores;
     task.acc_stride = acc_stride_;
     return task;
   }
@@ -150,16 +159,18 @@ class BatchAttention {
   }
 
   std::int64_t scores_floats() const { return max_rows_ * kAttentionTile; }
+  // Scores and queries of a task.
+  std::int64_t scratch_floats() const { return scores_floats() + round_up(max_rows_ * dims_.key_dim, 16); }
 
   void run_whole(bool serial) {
     const std::int64_t state = state_floats(max_rows_, acc_stride_);
-    const std::int64_t each = round_up(scores_floats() + 2 * state, 16);
+    const std::int64_t each = round_up(scratch_floats() + 2 * state, 16);
     const std::int64_t workers = serial ? 1 : threads_.num_threads();
     const Tensor scratch = pool_.alloc({workers, each}, DType::kF32);
     const auto job = [&](std::int64_t begin, std::int64_t end, int worker) {
       float* memory = scratch.data<float>() + (serial ? 0 : worker) * each;
-      const AttentionState total = state_at(memory + scores_floats(), max_rows_);
-      const AttentionState part = state_at(memory + scores_floats() + state, max_rows_);
+      const AttentionState total = state_at(memory + scratch_floats(), max_rows_);
+      const AttentionState part = state_at(memory + scratch_floats() + state, max_rows_);
       for (std::int64_t i = begin; i < end; ++i) {
         const Unit unit = find_unit(i);
         AttentionTask task = make_task(unit, memory);
@@ -182,15 +193,14 @@ class BatchAttention {
 
   void run_cut(std::int64_t ranges) {
     const std::int64_t state = state_floats(max_rows_, acc_stride_);
-    const std::int64_t scores = round_up(scores_floats(), 16);
-    const Tensor scratch = pool_.alloc({threads_.num_threads(), scores}, DType::kF32);
+    const Tensor scratch = pool_.alloc({threads_.num_threads(), scratch_floats()}, DType::kF32);
     const Tensor parts = pool_.alloc({num_units_ * ranges, round_up(state, 16)}, DType::kF32);
     const auto part_of = [&](std::int64_t unit, std::int64_t range) {
       return state_at(parts.data<float>() + (unit * ranges + range) * parts.dim(1), max_rows_);
     };
     threads_.parallel_for(num_units_ * ranges, 1, [&](std::int64_t begin, std::int64_t end, int worker) {
       for (std::int64_t i = begin; i < end; ++i) {
-        AttentionTask task = make_task(find_unit(i / ranges), scratch.data<float>() + worker * scores);
+        AttentionTask task = make_task(find_unit(i / ranges), scratch.data<float>() + worker * scratch_floats());
         const std::int64_t range = i % ranges;
         if (range < first_range(task) || range > last_range(task)) continue;
         set_range(task, range);

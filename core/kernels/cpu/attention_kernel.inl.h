@@ -148,8 +148,7 @@ void score_rows(const AttentionTask& task, const AttentionTile<V, typename Kv::E
       begin = seen.begin < begin ? seen.begin : begin;
       end = seen.end > end ? seen.end : end;
     }
-    const std::int64_t token = (row + r) / task.group;
-    q[r] = task.q + token * task.q_token_stride + (row + r - token * task.group) * task.key_dim;
+    q[r] = task.q + (row + r) * task.key_dim;
   }
   constexpr int kVectors = kVectorsFor<V, kRows>;
   constexpr int kWide = kVectors / 2 * V::kLanes;
@@ -171,58 +170,75 @@ void score_rows(const AttentionTask& task, const AttentionTile<V, typename Kv::E
 }
 
 template <class V>
-MLXR_ALWAYS_INLINE float exp_one(float x) {
+MLXR_ALWAYS_INLINE float exp2_one(float x) {
   float result;
-  V::store_first(&result, simd_exp<V>(V::set(x)), 1);
+  V::store_first(&result, simd_exp2<V>(V::set(x)), 1);
   return result;
 }
 
-// Turns a row's scores of a tile into e^(score - maximum), and brings the row's maximum, sum and acc up to date.
+// Masks a row's scores of a tile, and where a cap (or a negative scale, which turns the order round) asks for it,
+// brings them to their final size. Returns the largest.
 template <class V>
-void weigh_row(const AttentionTask& task, const VisiblePositions<V>& seen, float* scores, float* maximum, float* sum,
-               float* acc) {
+MLXR_ALWAYS_INLINE float mask_scores(const AttentionTask& task, const VisiblePositions<V>& seen, bool final_size,
+                                     float* scores) {
   using F = typename V::F32;
   const F lowest = V::set(-__builtin_inff());
   const F scale = V::set(task.scale);
   const F cap = V::set(task.softcap);
-  const std::int64_t first = seen.begin - seen.begin % V::kLanes;
   F top = lowest;
-  for (std::int64_t p = first; p < seen.end; p += V::kLanes) {
-    F x = V::mul(V::load(scores + p), scale);
-    if (task.softcap > 0) x = V::mul(cap, simd_tanh<V>(V::div(x, cap)));
-    if (p < seen.begin || p + V::kLanes > seen.end) {
+  for (std::int64_t p = seen.begin - seen.begin % V::kLanes; p < seen.end; p += V::kLanes) {
+    F x = V::load(scores + p);
+    const bool partial = p < seen.begin || p + V::kLanes > seen.end;
+    if (final_size) {
+      x = V::mul(x, scale);
+      if (task.softcap > 0) x = V::mul(cap, simd_tanh<V>(V::div(x, cap)));
+    }
+    if (partial) {
       x = V::keep_lanes(x, static_cast<int>(seen.begin - p), static_cast<int>(seen.end - p), lowest);
     }
-    V::store(scores + p, x);
+    if (partial || final_size) V::store(scores + p, x);
     top = V::max(top, x);
   }
-  const float tile_top = V::reduce_max(top);
+  return V::reduce_max(top);
+}
+
+// Turns a row's scores of a tile into e^(score - maximum), and brings the row's maximum, sum and acc up to date. The
+// exponentials are powers of two of score * log2(e), scale included, and the maximum is kept in that unit.
+template <class V>
+void weigh_row(const AttentionTask& task, const VisiblePositions<V>& seen, float* scores, float* maximum, float* sum,
+               float* acc) {
+  using F = typename V::F32;
+  constexpr float kLog2E = 1.44269504F;
+  const bool final_size = task.softcap > 0 || task.scale <= 0;
+  const float unit = final_size ? kLog2E : task.scale * kLog2E;
+  const float tile_top = mask_scores(task, seen, final_size, scores) * unit;
   const float old = *maximum;
   const float highest = tile_top > old ? tile_top : old;
-  const F base = V::set(highest);
+  const F factor = V::set(unit);
+  const F base = V::set(-highest);
   F lanes = V::zero();
-  for (std::int64_t p = first; p < seen.end; p += V::kLanes) {
-    const F weight = simd_exp<V>(V::sub(V::load(scores + p), base));
+  for (std::int64_t p = seen.begin - seen.begin % V::kLanes; p < seen.end; p += V::kLanes) {
+    const F weight = simd_exp2<V>(V::fma(V::load(scores + p), factor, base));
     V::store(scores + p, weight);
     lanes = V::add(lanes, weight);
   }
   const float tile_sum = V::reduce_add(lanes);
   if (highest > old) {
-    const float shrink = exp_one<V>(old - highest);
-    const F factor = V::set(shrink);
+    const float shrink = exp2_one<V>(old - highest);
+    const F shrinks = V::set(shrink);
     for (std::int64_t i = 0; i < task.acc_stride; i += V::kLanes)
-      V::store(acc + i, V::mul(V::load(acc + i), factor));
+      V::store(acc + i, V::mul(V::load(acc + i), shrinks));
     *sum *= shrink;
     *maximum = highest;
   }
   *sum += tile_sum;
 }
 
-// Adds `count` positions, whose values start at `values`, to kVectors vectors of kRows rows of acc.
+// Adds the positions [begin, end) of a tile to kVectors vectors of dimensions, from `offset`, of kRows rows of acc.
 template <class V, class Kv, int kRows, int kVectors>
-MLXR_ALWAYS_INLINE void accumulate_vectors(const float* const* weights, const typename Kv::Element* values,
-                                           std::int64_t value_dim, std::int64_t count, float* const* acc,
-                                           std::int64_t offset) {
+MLXR_ALWAYS_INLINE void accumulate_vectors(const AttentionTile<V, typename Kv::Element>& tile,
+                                           const float* const* weights, std::int64_t value_dim, std::int64_t offset,
+                                           std::int64_t begin, std::int64_t end, float* const* acc) {
   using F = typename V::F32;
   F sums[kRows][kVectors];
   MLXR_UNROLL
@@ -231,19 +247,25 @@ MLXR_ALWAYS_INLINE void accumulate_vectors(const float* const* weights, const ty
     for (int v = 0; v < kVectors; ++v)
       sums[r][v] = V::load(acc[r] + offset + v * V::kLanes);
   }
-  for (std::int64_t p = 0; p < count; ++p) {
-    F value[kVectors];
-    MLXR_UNROLL
-    for (int v = 0; v < kVectors; ++v)
-      value[v] = Kv::load(values + v * V::kLanes);
-    MLXR_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      const F weight = V::set(weights[r][p]);
+  for (std::int64_t p = begin; p < end;) {
+    const std::int64_t piece = p / tile.piece_size;
+    const std::int64_t piece_end = (piece + 1) * tile.piece_size;
+    const std::int64_t stop = end < piece_end ? end : piece_end;
+    const auto* values = tile.values[piece] + (p - piece * tile.piece_size) * value_dim + offset;
+    for (; p < stop; ++p) {
+      F value[kVectors];
       MLXR_UNROLL
       for (int v = 0; v < kVectors; ++v)
-        sums[r][v] = V::fma(weight, value[v], sums[r][v]);
+        value[v] = Kv::load(values + v * V::kLanes);
+      MLXR_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const F weight = V::set(weights[r][p]);
+        MLXR_UNROLL
+        for (int v = 0; v < kVectors; ++v)
+          sums[r][v] = V::fma(weight, value[v], sums[r][v]);
+      }
+      values += value_dim;
     }
-    values += value_dim;
   }
   MLXR_UNROLL
   for (int r = 0; r < kRows; ++r) {
@@ -258,25 +280,19 @@ template <class V, class Kv, int kRows>
 void accumulate_positions(const AttentionTask& task, const AttentionTile<V, typename Kv::Element>& tile,
                           float* acc_rows, std::int64_t row, std::int64_t begin, std::int64_t end) {
   constexpr int kVectors = kVectorsFor<V, kRows>;
+  if (begin >= end) return;
   float* acc[kRows];
-  for (int r = 0; r < kRows; ++r)
+  const float* weights[kRows];
+  for (int r = 0; r < kRows; ++r) {
     acc[r] = acc_rows + (row + r) * task.acc_stride;
-  while (begin < end) {
-    const std::int64_t piece = begin / tile.piece_size;
-    const std::int64_t piece_end = (piece + 1) * tile.piece_size;
-    const std::int64_t stop = end < piece_end ? end : piece_end;
-    const float* weights[kRows];
-    for (int r = 0; r < kRows; ++r)
-      weights[r] = task.scores + (row + r) * kAttentionTile + begin;
-    const typename Kv::Element* values = tile.values[piece] + (begin - piece * tile.piece_size) * task.value_dim;
-    std::int64_t i = 0;
-    for (; i + kVectors * V::kLanes <= task.value_dim; i += kVectors * V::kLanes)
-      accumulate_vectors<V, Kv, kRows, kVectors>(weights, values + i, task.value_dim, stop - begin, acc, i);
-    // The last vector may run past value_dim, into slack of both arrays.
-    for (; i < task.value_dim; i += V::kLanes)
-      accumulate_vectors<V, Kv, kRows, 1>(weights, values + i, task.value_dim, stop - begin, acc, i);
-    begin = stop;
+    weights[r] = task.scores + (row + r) * kAttentionTile;
   }
+  std::int64_t i = 0;
+  for (; i + kVectors * V::kLanes <= task.value_dim; i += kVectors * V::kLanes)
+    accumulate_vectors<V, Kv, kRows, kVectors>(tile, weights, task.value_dim, i, begin, end, acc);
+  // The last vector may run past value_dim, into slack of both arrays.
+  for (; i < task.value_dim; i += V::kLanes)
+    accumulate_vectors<V, Kv, kRows, 1>(tile, weights, task.value_dim, i, begin, end, acc);
 }
 
 // Adds to each of the rows [row, row + kRows) the positions that it sees: those that all see together.
@@ -370,8 +386,8 @@ void merge_attention(std::int64_t rows, std::int64_t acc_stride, const Attention
     const float total_max = total.maxima[r];
     if (part_max == none) continue;
     const float highest = part_max > total_max ? part_max : total_max;
-    const float keep = total_max == none ? 0.0F : exp_one<V>(total_max - highest);
-    const float take = exp_one<V>(part_max - highest);
+    const float keep = total_max == none ? 0.0F : exp2_one<V>(total_max - highest);
+    const float take = exp2_one<V>(part_max - highest);
     const float* from = part.acc + r * acc_stride;
     float* to = total.acc + r * acc_stride;
     for (std::int64_t i = 0; i < acc_stride; i += V::kLanes) {
@@ -386,10 +402,10 @@ void merge_attention(std::int64_t rows, std::int64_t acc_stride, const Attention
 template <class V>
 void finish_attention(const float* acc, float sum, std::int64_t n, float* out) {
   const typename V::F32 inverse = V::set(1.0F / sum);
-  for (std::int64_t i = 0; i < n; i += V::kLanes) {
-    const int count = n - i < V::kLanes ? static_cast<int>(n - i) : V::kLanes;
-    V::store_first(out + i, V::mul(V::load(acc + i), inverse), count);
-  }
+  std::int64_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes)
+    V::store(out + i, V::mul(V::load(acc + i), inverse));
+  if (i < n) V::store_first(out + i, V::mul(V::load(acc + i), inverse), static_cast<int>(n - i));
 }
 
 }  // namespace mlxr

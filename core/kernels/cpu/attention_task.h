@@ -35,16 +35,14 @@ struct AttentionCuts {
 
 // Softmax in progress: out = acc / sum. Row (token t, head g of the group) is row t * group + g.
 struct AttentionState {
-  float* maxima = nullptr;  // [rows]; -infinity: no position seen
-  float* sums = nullptr;    // [rows], of e^(score - maximum)
-  float* acc = nullptr;     // [rows, acc_stride], of e^(score - maximum) * value
+  float* maxima = nullptr;  // [rows], of score * log2(e); -infinity: no position seen
+  float* sums = nullptr;    // [rows], of 2^(score * log2(e) - maximum)
+  float* acc = nullptr;     // [rows, acc_stride], of the same power * value
 };
 
 struct AttentionTask {
   DType dtype = DType::kF32;
-  // q of row (t, g) is at q + t * q_token_stride + g * key_dim
-  const float* q = nullptr;
-  std::int64_t q_token_stride = 0;
+  const float* q = nullptr;  // [rows, key_dim], without gaps: strides of whole pages would fall on the same cache sets
   std::int64_t num_tokens = 0;
   std::int64_t group = 0;
   std::int64_t first_position = 0;  // of token 0; token t stands at first_position + t

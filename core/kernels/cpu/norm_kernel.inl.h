@@ -81,12 +81,17 @@ void layer_norm_row(const float* x, const float* weight, const float* bias, floa
   const float variance = sum_of_squares<V>(x, nullptr, nullptr, mean, n) / static_cast<float>(n);
   const F inverse = V::set(1.0F / __builtin_sqrtf(variance + eps));
   const F center = V::set(mean);
-  for (std::int64_t i = 0; i < n; i += V::kLanes) {
-    const int count = n - i < V::kLanes ? static_cast<int>(n - i) : V::kLanes;
-    F v = V::mul(V::sub(V::load_first(x + i, count), center), inverse);
-    v = V::mul(v, V::load_first(weight + i, count));
-    if (bias != nullptr) v = V::add(v, V::load_first(bias + i, count));
-    V::store_first(out + i, v, count);
+  std::int64_t i = 0;
+  for (; i + V::kLanes <= n; i += V::kLanes) {
+    const F v = V::mul(V::mul(V::sub(V::load(x + i), center), inverse), V::load(weight + i));
+    V::store(out + i, bias == nullptr ? v : V::add(v, V::load(bias + i)));
+  }
+  const int rest = static_cast<int>(n - i);
+  if (rest > 0) {
+    F v = V::mul(V::sub(V::load_first(x + i, rest), center), inverse);
+    v = V::mul(v, V::load_first(weight + i, rest));
+    if (bias != nullptr) v = V::add(v, V::load_first(bias + i, rest));
+    V::store_first(out + i, v, rest);
   }
 }
 

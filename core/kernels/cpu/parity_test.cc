@@ -54,7 +54,9 @@ constexpr RowShape kRowShapes[] = {{1, 1},  {1, 3},   {2, 16},   {33, 17},  {5, 
                                    {7, 80}, {1, 576}, {33, 768}, {65, 900}, {2, 4096}, {40, 5000}};
 
 TEST_P(Parity, RmsNorm) {
-  for (const auto& [rows, n] : kRowShapes) {
+  for (const RowShape& row_shape : kRowShapes) {
+    const std::int64_t rows = row_shape.rows;
+    const std::int64_t n = row_shape.n;
     const auto x = numbers_.reals(rows * n, 3);
     const auto b = numbers_.reals(rows * n, 3);
     const auto w = numbers_.reals(n, 2);
@@ -91,7 +93,9 @@ TEST_P(Parity, RmsNormOfHeads) {
 }
 
 TEST_P(Parity, LayerNorm) {
-  for (const auto& [rows, n] : kRowShapes) {
+  for (const RowShape& row_shape : kRowShapes) {
+    const std::int64_t rows = row_shape.rows;
+    const std::int64_t n = row_shape.n;
     const auto x = numbers_.reals(rows * n, 3);
     const auto w = numbers_.reals(n, 2);
     const auto b = numbers_.reals(n, 2);

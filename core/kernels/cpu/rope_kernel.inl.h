@@ -9,16 +9,31 @@
 namespace mlxr {
 
 template <class V>
+struct RotatedPair {
+  typename V::F32 first;
+  typename V::F32 second;
+};
+
+template <class V>
+MLXR_ALWAYS_INLINE RotatedPair<V> rotate(typename V::F32 a, typename V::F32 b, typename V::F32 cosine,
+                                         typename V::F32 sine) {
+  return {V::sub(V::mul(a, cosine), V::mul(b, sine)), V::add(V::mul(b, cosine), V::mul(a, sine))};
+}
+
+template <class V>
 MLXR_ALWAYS_INLINE void rotate_halves(const float* x, const float* table, std::int64_t half, float* out) {
-  using F = typename V::F32;
-  for (std::int64_t i = 0; i < half; i += V::kLanes) {
-    const int count = half - i < V::kLanes ? static_cast<int>(half - i) : V::kLanes;
-    const F a = V::load_first(x + i, count);
-    const F b = V::load_first(x + half + i, count);
-    const F cosine = V::load_first(table + i, count);
-    const F sine = V::load_first(table + half + i, count);
-    V::store_first(out + i, V::sub(V::mul(a, cosine), V::mul(b, sine)), count);
-    V::store_first(out + half + i, V::add(V::mul(b, cosine), V::mul(a, sine)), count);
+  std::int64_t i = 0;
+  for (; i + V::kLanes <= half; i += V::kLanes) {
+    const auto pair = rotate<V>(V::load(x + i), V::load(x + half + i), V::load(table + i), V::load(table + half + i));
+    V::store(out + i, pair.first);
+    V::store(out + half + i, pair.second);
+  }
+  const int rest = static_cast<int>(half - i);
+  if (rest > 0) {
+    const auto pair = rotate<V>(V::load_first(x + i, rest), V::load_first(x + half + i, rest),
+                                V::load_first(table + i, rest), V::load_first(table + half + i, rest));
+    V::store_first(out + i, pair.first, rest);
+    V::store_first(out + half + i, pair.second, rest);
   }
 }
 
@@ -26,12 +41,17 @@ MLXR_ALWAYS_INLINE void rotate_halves(const float* x, const float* table, std::i
 template <class V>
 MLXR_ALWAYS_INLINE void rotate_pairs(const float* x, const float* pair_table, std::int64_t dim, float* out) {
   using F = typename V::F32;
-  for (std::int64_t i = 0; i < dim; i += V::kLanes) {
-    const int count = dim - i < V::kLanes ? static_cast<int>(dim - i) : V::kLanes;
-    const F v = V::load_first(x + i, count);
-    const F cosine = V::load_first(pair_table + i, count);
-    const F sine = V::load_first(pair_table + dim + i, count);
-    V::store_first(out + i, V::add(V::mul(v, cosine), V::mul(V::swap_pairs(v), sine)), count);
+  std::int64_t i = 0;
+  for (; i + V::kLanes <= dim; i += V::kLanes) {
+    const F v = V::load(x + i);
+    const F turned = V::mul(V::swap_pairs(v), V::load(pair_table + dim + i));
+    V::store(out + i, V::add(V::mul(v, V::load(pair_table + i)), turned));
+  }
+  const int rest = static_cast<int>(dim - i);
+  if (rest > 0) {
+    const F v = V::load_first(x + i, rest);
+    const F turned = V::mul(V::swap_pairs(v), V::load_first(pair_table + dim + i, rest));
+    V::store_first(out + i, V::add(V::mul(v, V::load_first(pair_table + i, rest)), turned), rest);
   }
 }
 

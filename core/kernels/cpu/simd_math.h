@@ -31,6 +31,26 @@ MLXR_ALWAYS_INLINE typename V::F32 simd_exp(typename V::F32 x) {
   return V::select_less(x, lowest, V::zero(), V::mul(V::add(V::set(1.0F), p), power));
 }
 
+// 2^x for x <= 1 within 2 ulp; 0 below -126. x = n + f with |f| <= 1/2, then 2^n * (1 + f p(f)); the polynomial is
+// within 1.6e-8 of 2^f.
+template <class V>
+MLXR_ALWAYS_INLINE typename V::F32 simd_exp2(typename V::F32 x) {
+  using F = typename V::F32;
+  const F lowest = V::set(-126.0F);
+  const F bounded = V::max(lowest, x);
+  const F rounder = V::set(12582912.0F);
+  const F rounded = V::add(bounded, rounder);
+  const F f = V::sub(bounded, V::sub(rounded, rounder));
+  F p = V::set(0x1.41fbap-13F);
+  p = V::fma(p, f, V::set(0x1.5f3e8p-10F));
+  p = V::fma(p, f, V::set(0x1.3b2d4ep-7F));
+  p = V::fma(p, f, V::set(0x1.c6aee8p-5F));
+  p = V::fma(p, f, V::set(0x1.ebfbdcp-3F));
+  p = V::fma(p, f, V::set(0x1.62e43p-1F));
+  p = V::fma(p, f, V::set(1.0F));
+  return V::select_less(x, lowest, V::zero(), V::mul(p, V::power_of_low_bits(rounded)));
+}
+
 // 1 / (1 + e^-x)
 template <class V>
 MLXR_ALWAYS_INLINE typename V::F32 simd_sigmoid(typename V::F32 x) {
