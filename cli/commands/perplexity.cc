@@ -33,7 +33,7 @@ Status perplexity(const PerplexityCommand& command, Output& output) {
   ModelOptions model_options = command.model_options;
   model_options.context = command.options.context;
   MLXR_ASSIGN_OR_RETURN(const auto model, LoadedModel::open(path, model_options));
-  const std::vector<TokenId> tokens = model->tokenizer()->encode(text);
+  const std::vector<TokenId> tokens = model->tokenizer()->encode(text, {.parse_special = false});
   Progress progress({.label = "Scoring", .unit = ProgressUnit::kTokens});
   MLXR_ASSIGN_OR_RETURN(
       const PerplexityEstimate result,

@@ -29,7 +29,7 @@ struct ModelOptions {
   std::string kv_type = "auto";
   bool tokenizer = true;  // false: ids only, for files whose tokenizer is missing or not supported
   // Puts another backend in front of the chosen one, which outlives it: to record what passes, say.
-  std::function<std::unique_ptr<Backend>(Backend& inner)> decorate;
+  std::function<std::unique_ptr<Backend>(Backend& inner)> decorate = {};
 };
 
 inline constexpr std::int64_t kDefaultMaxContext = 8192;

@@ -11,11 +11,11 @@
 namespace mlxr {
 
 struct ConvertOptions {
-  std::optional<QuantMix> mix;  // absent: keep the types
+  std::optional<QuantMix> mix = {};  // absent: keep the types
   bool pure = false;
-  std::string importance_path;  // empty: none
+  std::string importance_path = {};  // empty: none
   std::uint64_t max_shard_bytes = 0;
-  std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> progress;
+  std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> progress = {};
 };
 
 struct ConvertReport {
