@@ -35,8 +35,8 @@ constexpr SamplingField kSamplingFields[] = {{"temperature", "general.sampling.t
                                              {"repetition_penalty", "general.sampling.penalty_repeat", false}};
 // Of generation_config.json: told elsewhere in a GGUF file, or about the file itself.
 constexpr std::array kKnownGenerationFields = {
-    "bos_token_id",         "eos_token_id",       "pad_token_id", "do_sample",
-    "transformers_version", "_from_model_config", "use_cache",    "max_length"};
+    "bos_token_id",       "eos_token_id", "pad_token_id", "do_sample",         "transformers_version",
+    "_from_model_config", "use_cache",    "max_length",   "output_attentions", "output_hidden_states"};
 
 Status add_sampling(const HfFolder& folder, Metadata& metadata, std::vector<std::string>& warnings) {
   const json& config = folder.generation_config();
