@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdlib>
-#include <cstring>
 
 #include "core/base/check.h"
 
@@ -24,16 +24,22 @@ std::size_t size_class(std::size_t bytes) {
 }  // namespace
 
 std::shared_ptr<HostBuffer> HostBuffer::make(std::size_t size_bytes, bool zeroed) {
-  if (size_bytes > SIZE_MAX - kSlack - kAlignment) return nullptr;
+  if (size_bytes > SIZE_MAX - kSlack - 2 * kAlignment) return nullptr;
   const std::size_t padded = (size_bytes + kSlack + kAlignment - 1) / kAlignment * kAlignment;
-  void* data = std::aligned_alloc(kAlignment, padded);
-  if (data == nullptr) return nullptr;
-  if (zeroed) std::memset(data, 0, padded);
-  return std::shared_ptr<HostBuffer>(new HostBuffer(data, size_bytes));
+  // calloc leaves the pages of a large area untouched until they are used: an empty KV cache costs nothing.
+  void* memory = zeroed ? std::calloc(1, padded + kAlignment) : std::malloc(padded + kAlignment);
+  if (memory == nullptr) return nullptr;
+  return std::shared_ptr<HostBuffer>(new HostBuffer(memory, size_bytes));
 }
 
+HostBuffer::HostBuffer(void* memory, std::size_t size_bytes)
+    : memory_(memory),
+      data_(reinterpret_cast<void*>((reinterpret_cast<std::uintptr_t>(memory) + kAlignment - 1) / kAlignment *
+                                    kAlignment)),
+      size_bytes_(size_bytes) {}
+
 HostBuffer::~HostBuffer() {
-  std::free(data_);
+  std::free(memory_);
 }
 
 Tensor StepPool::alloc(Shape shape, DType dtype) {

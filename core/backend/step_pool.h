@@ -26,9 +26,10 @@ class HostBuffer : public Buffer {
   void* host_data() override { return data_; }
 
  private:
-  HostBuffer(void* data, std::size_t size_bytes) : data_(data), size_bytes_(size_bytes) {}
+  HostBuffer(void* memory, std::size_t size_bytes);
 
-  void* data_;
+  void* memory_;  // as the system gave it
+  void* data_;    // aligned
   std::size_t size_bytes_;
 };
 
