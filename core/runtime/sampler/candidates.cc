@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
 #include <functional>
 #include <limits>
 
@@ -12,7 +14,6 @@ namespace mlxr {
 namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
-constexpr float kLargest = std::numeric_limits<float>::max();
 constexpr std::size_t kLanes = 16;  // loops of this length become vector code
 
 bool before(const Candidate& a, const Candidate& b) {
@@ -37,14 +38,28 @@ float block_maximum(const float* values, std::size_t count) {
   return highest;
 }
 
+// NaN -> -inf, inf -> the largest float. On bits, for the reason given in exponential.h.
 float cleaned(float logit) {
-  const float number = logit == logit ? logit : kNever;
-  return number < kLargest ? number : kLargest;
+  constexpr std::int32_t kInfinity = 0x7f800000;
+  const std::int32_t bits = std::bit_cast<std::int32_t>(logit);
+  const std::int32_t is_nan = -static_cast<std::int32_t>((bits & 0x7fffffff) > kInfinity);
+  const std::int32_t number = (std::bit_cast<std::int32_t>(kNever) & is_nan) | (bits & ~is_nan);
+  return std::bit_cast<float>(number - static_cast<std::int32_t>(number == kInfinity));  // the largest is one below
 }
 
-// exp(logit - highest), where a candidate that is impossible has no weight even when all are.
-float weight(float logit, float highest) {
-  return logit == kNever ? 0.0F : exp_negative(logit - highest);
+// to[i] = function(from[i]), by way of a local array, which the compiler knows to be apart from both.
+template <class Function>
+void transform(std::span<const float> from, std::span<float> to, Function function) {
+  std::size_t i = 0;
+  for (; i + kLanes <= from.size(); i += kLanes) {
+    std::array<float, kLanes> lanes;
+    std::memcpy(lanes.data(), from.data() + i, sizeof(lanes));
+    for (float& lane : lanes)
+      lane = function(lane);
+    std::memcpy(to.data() + i, lanes.data(), sizeof(lanes));
+  }
+  for (; i < from.size(); ++i)
+    to[i] = function(from[i]);
 }
 
 }  // namespace
@@ -69,13 +84,7 @@ TokenId most_likely(std::span<const float> logits) {
 void Candidates::assign(std::span<const float> logits) {
   whole_ = true;
   logits_.resize(logits.size());
-  std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane)
-      logits_[i + lane] = cleaned(logits[i + lane]);
-  }
-  for (; i < logits.size(); ++i)
-    logits_[i] = cleaned(logits[i]);
+  transform(logits, logits_, [](float logit) { return cleaned(logit); });
   block_maxima_.clear();
   sorted_.clear();
   list_.clear();
@@ -159,20 +168,29 @@ double Candidates::weight_sum() {
   double sum = 0;
   if (!whole_) {
     for (const Candidate& candidate : list_)
-      sum += static_cast<double>(weight(candidate.logit, top));
+      sum += static_cast<double>(exp_negative(candidate.logit - top));
     return sum;
   }
-  std::array<float, kLanes> weights{};
-  std::array<double, kLanes> sums{};
-  std::size_t i = 0;
-  for (; i + kLanes <= logits_.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane)
-      weights[lane] = exp_negative(logits_[i + lane] - top);
-    for (std::size_t lane = 0; lane < kLanes; ++lane)
-      sums[lane] += static_cast<double>(weights[lane]);
+  block_sums_.clear();
+  for (std::size_t start = 0; start < logits_.size(); start += kBlock) {
+    block_sums_.push_back(block_weight(start, top));
+    sum += block_sums_.back();
   }
-  for (; i < logits_.size(); ++i)
-    sums[0] += static_cast<double>(weight(logits_[i], top));
+  return sum;
+}
+
+// The same additions in the same order on every machine: kLanes partial sums, then theirs.
+double Candidates::block_weight(std::size_t start, float top) const {
+  std::array<float, kBlock> weights{};
+  const std::size_t count = std::min(kBlock, logits_.size() - start);
+  transform(std::span(logits_).subspan(start, count), weights,
+            [top](float logit) { return exp_negative(logit - top); });
+  std::array<double, kLanes> sums{};
+  for (std::size_t i = 0; i < kBlock; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane)
+      sums[lane] += static_cast<double>(weights[i + lane]);
+  }
+  double sum = 0;
   for (const double lane : sums)
     sum += lane;
   return sum;
@@ -187,8 +205,7 @@ void Candidates::divide(float divisor) {
       candidate.logit = (candidate.logit - top) / divisor;
     return;
   }
-  for (float& logit : logits_)
-    logit = (logit - top) / divisor;
+  transform(logits_, logits_, [top, divisor](float logit) { return (logit - top) / divisor; });
   block_maxima_.clear();
   sorted_.clear();
 }
@@ -198,21 +215,22 @@ TokenId Candidates::at(double unit) {
   if (top == kNever) return whole_ || list_.empty() ? 0 : list_.front().token;
   const double target = unit * weight_sum();
   double sum = 0;
-  TokenId last = 0;
-  const auto visit = [&](TokenId token, float logit) {
-    const auto share = static_cast<double>(weight(logit, top));
-    if (share > 0) last = token;
-    sum += share;
-    return sum > target && share > 0;
-  };
   if (!whole_) {
     for (const Candidate& candidate : list_) {
-      if (visit(candidate.token, candidate.logit)) return candidate.token;
+      sum += static_cast<double>(exp_negative(candidate.logit - top));
+      if (sum > target) return candidate.token;
     }
-    return last;
+    return list_.front().token;  // rounding let the point fall behind the last one
   }
-  for (std::size_t i = 0; i < logits_.size(); ++i) {
-    if (visit(static_cast<TokenId>(i), logits_[i])) return static_cast<TokenId>(i);
+  std::size_t block = 0;
+  while (block + 1 < block_sums_.size() && sum + block_sums_[block] <= target)
+    sum += block_sums_[block++];
+  TokenId last = static_cast<TokenId>(std::find(logits_.begin(), logits_.end(), top) - logits_.begin());
+  for (std::size_t i = block * kBlock; i < std::min((block + 1) * kBlock, logits_.size()); ++i) {
+    const auto share = static_cast<double>(exp_negative(logits_[i] - top));
+    if (share > 0) last = static_cast<TokenId>(i);
+    sum += share;
+    if (sum > target && share > 0) break;
   }
   return last;
 }

@@ -36,9 +36,20 @@ class Candidates {
   float highest();
   // The first `count` (at most size()) candidates in order. The span holds until the next call.
   std::span<const Candidate> best(std::size_t count);
+  // Calls visit(candidate) for each, in no order that means anything.
+  template <class Visit>
+  void for_each(Visit visit) const {
+    if (!whole_) {
+      for (const Candidate& candidate : list_)
+        visit(candidate);
+      return;
+    }
+    for (std::size_t i = 0; i < logits_.size(); ++i)
+      visit(Candidate{static_cast<TokenId>(i), logits_[i]});
+  }
   // Keeps the first `count` in order; at least one.
   void keep_best(std::size_t count);
-  // Replaces all candidates; `list` must be in order.
+  // Replaces all candidates by `list`, which may be in any order.
   void replace(std::vector<Candidate> list);
   // Sum of exp(logit - highest()) over all candidates.
   double weight_sum();
@@ -52,12 +63,15 @@ class Candidates {
   static constexpr std::size_t kBlock = 64;
 
   void find_block_maxima();
+  // Sum of exp(logit - top) over the block that starts at `start`.
+  double block_weight(std::size_t start, float top) const;
   // Fills sorted_ with at least `count` of the best of the whole vocabulary.
   void select(std::size_t count);
 
   bool whole_ = true;
   std::vector<float> logits_;        // [vocab]
   std::vector<float> block_maxima_;  // of each kBlock logits; empty: not known
+  std::vector<double> block_sums_;   // of weights, by weight_sum()
   std::vector<float> scratch_;
   std::vector<Candidate> sorted_;  // while whole(): the best ones so far asked for
   std::vector<Candidate> list_;    // once cut

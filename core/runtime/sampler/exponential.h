@@ -4,18 +4,25 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 
 namespace mlxr {
 
-// exp(x) for x <= 0, within 2e-7 of it relatively; 0 below -87 (and for minus infinity). Range reduction by ln 2 in two
-// parts, then the Taylor polynomial of degree 7 on [-ln 2 / 2, ln 2 / 2].
+// exp(x) for x <= 0, within 2e-7 of it relatively; 0 below -87, for minus infinity and NaN. Range reduction by ln 2 in
+// two parts, then the Taylor polynomial of degree 7 on [-ln 2 / 2, ln 2 / 2].
+//
+// The comparison is on the bits, where a larger magnitude is a larger integer once the sign bit is set, and the choices
+// are masks: compilers do not vectorise a choice between floats.
 inline float exp_negative(float x) {
-  constexpr float kLowest = -87.0F;
   constexpr float kLog2E = 1.44269504F;
   constexpr float kLn2High = 0.693359375F;
   constexpr float kLn2Low = -2.12194440e-4F;
   constexpr float kRounder = 12582912.0F;  // 1.5 * 2^23: adding it rounds to an integer
-  const float clamped = x > kLowest ? x : kLowest;
+  constexpr std::int32_t kSign = std::numeric_limits<std::int32_t>::min();
+  constexpr std::int32_t kLowest = std::bit_cast<std::int32_t>(-87.0F);
+  const std::int32_t raw = std::bit_cast<std::int32_t>(x) | kSign;
+  const std::int32_t in_range = -static_cast<std::int32_t>(raw <= kLowest);  // all ones or zero
+  const float clamped = std::bit_cast<float>((raw & in_range) | (kLowest & ~in_range));
   const float shifted = clamped * kLog2E + kRounder;
   const float whole = shifted - kRounder;
   const float rest = (clamped - whole * kLn2High) - whole * kLn2Low;
@@ -27,9 +34,9 @@ inline float exp_negative(float x) {
   sum = sum * rest + 0.5F;
   sum = sum * rest + 1.0F;
   sum = sum * rest + 1.0F;
-  const std::uint32_t bits = std::bit_cast<std::uint32_t>(shifted) << 23;  // 2^whole, less the bias
-  const float scaled = std::bit_cast<float>(std::bit_cast<std::uint32_t>(sum) + bits);
-  return x > kLowest ? scaled : 0.0F;
+  const std::uint32_t exponent = std::bit_cast<std::uint32_t>(shifted) << 23;  // 2^whole, less the bias
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(sum) + exponent;
+  return std::bit_cast<float>(bits & static_cast<std::uint32_t>(in_range));
 }
 
 }  // namespace mlxr

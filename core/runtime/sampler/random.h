@@ -21,6 +21,13 @@ class Random {
     }
   }
 
+  // A generator at a known point of its sequence; the words must not all be zero.
+  static Random from_state(const std::array<std::uint64_t, 4>& state) {
+    Random made(0);
+    made.state_ = state;
+    return made;
+  }
+
   std::uint64_t next() {
     const std::uint64_t result = std::rotl(state_[0] + state_[3], 23) + state_[0];
     const std::uint64_t shifted = state_[1] << 17;

@@ -1,7 +1,8 @@
 #include "core/runtime/sampler/sampler.h"
 
-#include <array>
 #include <random>
+
+#include "core/runtime/sampler/exponential.h"
 
 namespace mlxr {
 namespace {
@@ -33,16 +34,29 @@ Sampler::Sampler(const SamplingParams& params)
   }
 }
 
-TokenId Sampler::sample(std::span<const float> logits) {
-  if (greedy_ && stages_.empty()) return most_likely(logits);
+void Sampler::run_stages(std::span<const float> logits) {
   candidates_.assign(logits);
   for (const auto& stage : stages_)
     stage->apply(candidates_);
-  if (greedy_) {
-    const auto best = candidates_.best(1);
-    return best.empty() ? 0 : best.front().token;
+  if (greedy_) candidates_.keep_best(1);
+}
+
+TokenId Sampler::sample(std::span<const float> logits) {
+  if (greedy_ && stages_.empty()) return most_likely(logits);
+  run_stages(logits);
+  return candidates_.at(greedy_ ? 0.0 : random_.next_unit());
+}
+
+std::vector<TokenProbability> Sampler::distribution(std::span<const float> logits) {
+  run_stages(logits);
+  const double sum = candidates_.weight_sum();
+  const float top = candidates_.highest();
+  std::vector<TokenProbability> made;
+  for (const Candidate& candidate : candidates_.best(candidates_.size())) {
+    const auto weight = static_cast<double>(exp_negative(candidate.logit - top));
+    made.push_back({candidate.token, sum > 0 ? weight / sum : 0.0});
   }
-  return candidates_.at(random_.next_unit());
+  return made;
 }
 
 void Sampler::accept(TokenId token) {

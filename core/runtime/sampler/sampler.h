@@ -14,6 +14,11 @@
 
 namespace mlxr {
 
+struct TokenProbability {
+  TokenId token;
+  double probability;
+};
+
 class Sampler {
  public:
   // Requires params.validate() to be ok.
@@ -23,6 +28,9 @@ class Sampler {
   // greedy. When every logit is minus infinity (or NaN) it gives token 0.
   TokenId sample(std::span<const float> logits);
 
+  // What sample() would draw from, most likely first; one token when greedy. Draws nothing.
+  std::vector<TokenProbability> distribution(std::span<const float> logits);
+
   // Tells that `token` is now part of the sequence; prompt tokens too, when penalties are to see them.
   void accept(TokenId token);
 
@@ -30,6 +38,8 @@ class Sampler {
   std::uint64_t seed() const { return seed_; }
 
  private:
+  void run_stages(std::span<const float> logits);
+
   bool greedy_;
   std::uint64_t seed_;
   Random random_;

@@ -13,29 +13,33 @@ class TypicalStage final : public SamplingStage {
 
   void apply(Candidates& candidates) override {
     const float top = candidates.highest();
-    const double log_sum = std::log(candidates.weight_sum());
-    // The order of equals follows that of the candidates: likelier first.
-    const auto all = candidates.best(candidates.size());
+    const double sum = candidates.weight_sum();
+    const double log_sum = std::log(sum);
     std::vector<Shifted> shifted;
-    shifted.reserve(all.size());
+    shifted.reserve(candidates.size());
     double entropy = 0;
-    for (const Candidate& candidate : all) {
-      const double weight = static_cast<double>(exp_negative(candidate.logit - top));
-      const double information = log_sum - static_cast<double>(candidate.logit - top);
-      const double probability = weight * std::exp(-log_sum);
-      if (weight > 0) entropy += probability * information;
-      shifted.push_back({candidate, probability, information});
-    }
+    candidates.for_each([&](const Candidate& candidate) {
+      const auto below = static_cast<double>(candidate.logit - top);
+      const double probability = static_cast<double>(exp_negative(candidate.logit - top)) / sum;
+      if (probability <= 0) return;
+      entropy += probability * (log_sum - below);
+      shifted.push_back({candidate, probability, log_sum - below});
+    });
+    if (shifted.empty()) return;
     for (Shifted& entry : shifted)
       entry.distance = std::fabs(entry.distance - entropy);
-    std::stable_sort(shifted.begin(), shifted.end(),
-                     [](const Shifted& a, const Shifted& b) { return a.distance < b.distance; });
+    // A heap gives them one by one, nearest first, and those that are never asked for are never sorted.
+    const auto later = [](const Shifted& a, const Shifted& b) {
+      return a.distance > b.distance || (!(a.distance < b.distance) && a.candidate.token > b.candidate.token);
+    };
+    std::make_heap(shifted.begin(), shifted.end(), later);
     std::vector<Candidate> kept;
-    double sum = 0;
-    for (const Shifted& entry : shifted) {
-      kept.push_back(entry.candidate);
-      sum += entry.probability;
-      if (sum >= static_cast<double>(mass_)) break;
+    double mass = 0;
+    while (!shifted.empty() && (kept.empty() || mass < static_cast<double>(mass_))) {
+      std::pop_heap(shifted.begin(), shifted.end(), later);
+      kept.push_back(shifted.back().candidate);
+      mass += shifted.back().probability;
+      shifted.pop_back();
     }
     candidates.replace(std::move(kept));
   }
