@@ -16,8 +16,6 @@
 
 MLXR_TARGET_REGION_BEGIN(MLXR_TARGET_AVX2)
 
-#include "core/kernels/cpu/dot_float.inl.h"
-
 namespace mlxr::dot_avx2 {
 
 inline constexpr bool kVnni = false;
@@ -30,6 +28,7 @@ inline __m256i dpbusd(__m256i acc, __m256i, __m256i) {
 
 // In this order: each needs what stands above it.
 // clang-format off
+#include "core/kernels/cpu/dot_float.inl.h"
 #include "core/kernels/cpu/simd_int_x86.inl.h"
 #include "core/kernels/cpu/groups_x86.inl.h"
 #include "core/kernels/cpu/quantize_x86.inl.h"
@@ -63,7 +62,7 @@ const MatmulKernels kAvx2MatmulKernels = {
     .quantize_row = dot_avx2::quantize_row,
     .quantized = dot_avx2::kQuantized,
     .floats = dot_avx2::kFloats,
-    .decoded = dot_decoded<SimdAvx2, DecodeByTable>,
+    .decoded = dot_avx2::dot_decoded<SimdAvx2, dot_avx2::DecodeByTable>,
     .few_tokens = 1,
     .few_float_tokens = 2,
 };

@@ -1,13 +1,11 @@
-// Products with weights that are floats, or are decoded to floats first. Included inside a target region; a template on
-// the float vocabulary V (simd_scalar.h).
+// Products with weights that are floats, or are decoded to floats first. Templates on the float vocabulary V
+// (simd_scalar.h). Included once an instruction set, inside its namespace and target region.
 //
 // Element k of a chunk adds to accumulator k % 16 in every kernel here, so that few and many tokens give the same bits
 // (matmul_kernels.h). `few` reads the stored elements and keeps all sixteen accumulators of a row in registers; bound:
 // reading the weights from memory. `many` decodes 32 rows x 512 elements to f32 once for all tokens (64 KB, in L2),
 // takes eight of those rows at a time (L1) through a block of tokens (L2), and walks a tile once for each register's
 // worth of the sixteen, so that a whole register file of (row, token) pairs is in flight; bound: two fma a cycle.
-
-namespace mlxr {
 
 inline constexpr int kFloatLanes = 16;
 
@@ -261,5 +259,3 @@ inline void dot_decoded(const WeightRows& rows, FloatInput x, std::int64_t token
     dot_decoded_chunk<V>(decoded, padded_rows, padded, {x.data + first, x.stride}, tokens, out);
   }
 }
-
-}  // namespace mlxr

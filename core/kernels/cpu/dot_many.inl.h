@@ -1,19 +1,15 @@
 // Products of many tokens: walks rows and chunks, decodes a tile, and gives it to dot_tile. Included after dot_tile
 // with kTileRows and kManyTokens said.
 
-template <class G>
+// Tokens from `first` on, kTokens at a time, then the rest by halves.
+template <class G, int kTokens>
 inline void dot_tile_all(const Tile& tile, std::int64_t num_chunk_groups, const ActivationGroup* x,
-                         std::int64_t groups_per_row, std::int64_t tokens, DotOutput out) {
-  std::int64_t t = 0;
-  for (; t + kManyTokens <= tokens; t += kManyTokens)
-    dot_tile<G, kManyTokens>(tile, num_chunk_groups, x + t * groups_per_row, groups_per_row,
-                             {out.data + t * out.stride, out.stride});
-  for (; t + 2 <= tokens; t += 2)
-    dot_tile<G, 2>(tile, num_chunk_groups, x + t * groups_per_row, groups_per_row,
-                   {out.data + t * out.stride, out.stride});
-  if (t < tokens)
-    dot_tile<G, 1>(tile, num_chunk_groups, x + t * groups_per_row, groups_per_row,
-                   {out.data + t * out.stride, out.stride});
+                         std::int64_t groups_per_row, std::int64_t first, std::int64_t tokens, DotOutput out) {
+  std::int64_t t = first;
+  for (; t + kTokens <= tokens; t += kTokens)
+    dot_tile<G, kTokens>(tile, num_chunk_groups, x + t * groups_per_row, groups_per_row,
+                         {out.data + t * out.stride, out.stride});
+  if constexpr (kTokens > 1) dot_tile_all<G, kTokens / 2>(tile, num_chunk_groups, x, groups_per_row, t, tokens, out);
 }
 
 template <QuantType kType>
@@ -29,7 +25,7 @@ void dot_many(const WeightRows& rows, const ActivationGroup* x, std::int64_t tok
       const std::int64_t left = groups_per_row - group;
       const std::int64_t count = left < kChunkGroups ? left : kChunkGroups;
       fill_tile<G>(rows, row, group, count, tile);
-      dot_tile_all<G>(tile, count, x + group, groups_per_row, tokens, {out.data + row, out.stride});
+      dot_tile_all<G, kManyTokens>(tile, count, x + group, groups_per_row, 0, tokens, {out.data + row, out.stride});
     }
   }
 }

@@ -55,8 +55,8 @@ MLXR_ALWAYS_INLINE void block_sums(const Tile& tile, std::int64_t block, const s
     }
     __m256i factor[2] = {_mm256_set1_epi16(1), _mm256_set1_epi16(1)};
     if constexpr (G::kRange == QuantRange::kHalves) {
-      factor[0] = load32(tile.half_twice[block][first / 4]);
-      factor[1] = load32(tile.half_twice[block][first / 4] + 8);
+      factor[0] = load32(tile.half_each[block][first / 4]);
+      factor[1] = load32(tile.half_each[block][first / 4] + 8);
     }
     MLXR_UNROLL
     for (int t = 0; t < kTokens; ++t) {

@@ -9,11 +9,6 @@
 #include "core/kernels/cpu/unroll.h"
 #include "core/kernels/cpu/weight_groups.h"
 
-// In this order: each needs what stands above it.
-// clang-format off
-#include "core/kernels/cpu/dot_float.inl.h"
-// clang-format on
-
 namespace mlxr {
 namespace {
 
@@ -125,6 +120,7 @@ struct Group : PortableGroup<kType> {
 };
 
 #include "core/kernels/cpu/dot_few.inl.h"
+#include "core/kernels/cpu/dot_float.inl.h"
 
 constexpr QuantDotKernel kQuantized[] = {
 #define MLXR_ROW(name) {QuantType::k##name, dot_few<QuantType::k##name>, dot_few<QuantType::k##name>},

@@ -14,7 +14,12 @@ void decode_chunk(const WeightRows& rows, std::int64_t row, std::int64_t first, 
 
 const MatmulKernels& matmul_kernels([[maybe_unused]] const CpuFeatures& features) {
 #if defined(__x86_64__)
+  if (features.avx512_vnni) return kAvx512VnniMatmulKernels;
+  if (features.avx_vnni) return kAvx2VnniMatmulKernels;
   if (features.avx2) return kAvx2MatmulKernels;
+#elif defined(__aarch64__)
+  if (features.dotprod) return kNeonDotprodMatmulKernels;
+  if (features.neon) return kNeonMatmulKernels;
 #endif
   return kReferenceMatmulKernels;
 }

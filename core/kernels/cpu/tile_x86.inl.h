@@ -8,15 +8,19 @@ struct alignas(64) Tile {
   std::uint8_t quants[kChunkElements / 4][kTileRows][4];
   float scale[kChunkBlocks][kTileRows];
   float min[kChunkBlocks][kTileRows];
-  std::int32_t half[kChunkBlocks][kTileRows];           // both 16-bit scales of a block
-  std::int32_t half_twice[kChunkBlocks][2][kTileRows];  // one of them, twice
-  std::int32_t half_min[kChunkBlocks][kTileRows];       // as `half`
+  std::int32_t half[kChunkBlocks][kTileRows];          // both 16-bit scales of a block
+  std::int32_t half_each[kChunkBlocks][2][kTileRows];  // one of them: twice in 16 bits or, with VNNI, as f32
+  std::int32_t half_min[kChunkBlocks][kTileRows];      // as `half`
 };
 static_assert(sizeof(Tile) <= sizeof(TileScratch));
 
 // A group of a row that is not there: any quants of scale zero, in every format (next to zero in MXFP4; nobody reads
 // the results).
 alignas(64) inline constexpr std::uint8_t kZeroGroup[PortableGroup<QuantType::kQ8_0>::kBytes] = {};
+
+inline void store_words(std::int32_t* to, __m256i words) {
+  _mm256_store_si256(reinterpret_cast<__m256i*>(to), words);
+}
 
 // Eight rows of 32-bit words, word w of row r at from[r][w], to words[w][first_row + r].
 inline void store_transposed(__m256i (&rows)[8], void* words, std::int64_t first_row) {
@@ -60,10 +64,16 @@ inline void fill_group(const std::uint8_t* const (&groups)[8], std::int64_t g, s
     store_transposed(half, tile.half[8 * g], first_row);
     MLXR_UNROLL
     for (int b = 0; b < 8; ++b) {  // `half` is by block now
-      auto* twice = reinterpret_cast<__m256i*>(tile.half_twice[8 * g + b][0] + first_row);
-      _mm256_store_si256(twice, _mm256_blend_epi16(half[b], _mm256_slli_epi32(half[b], 16), 0xaa));
-      twice = reinterpret_cast<__m256i*>(tile.half_twice[8 * g + b][1] + first_row);
-      _mm256_store_si256(twice, _mm256_blend_epi16(_mm256_srli_epi32(half[b], 16), half[b], 0xaa));
+      const __m256i first = _mm256_slli_epi32(half[b], 16);
+      const __m256i second = half[b];
+      auto* each = tile.half_each[8 * g + b];
+      if constexpr (kVnni) {
+        store_words(each[0] + first_row, _mm256_castps_si256(_mm256_cvtepi32_ps(_mm256_srai_epi32(first, 16))));
+        store_words(each[1] + first_row, _mm256_castps_si256(_mm256_cvtepi32_ps(_mm256_srai_epi32(second, 16))));
+      } else {
+        store_words(each[0] + first_row, _mm256_blend_epi16(second, first, 0xaa));
+        store_words(each[1] + first_row, _mm256_blend_epi16(_mm256_srli_epi32(second, 16), second, 0xaa));
+      }
     }
   }
 }
