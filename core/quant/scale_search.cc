@@ -160,22 +160,15 @@ Grid search_scale_offset(const WeightedValues& values, int highest, OffsetRule r
 }
 
 void prepare_values(std::span<const float> in, std::span<const float> importance, float* x, float* w) {
-  double squares = 0;
   double total = 0;
   for (std::size_t i = 0; i < in.size(); ++i) {
     x[i] = std::isnan(in[i]) ? 0.0F : std::clamp(in[i], -kLargestF16, kLargestF16);
-    squares += static_cast<double>(x[i]) * static_cast<double>(x[i]);
-    w[i] = importance.empty() ? 1.0F : importance[i];
-    if (!std::isfinite(w[i]) || w[i] < 0) w[i] = 0;
+    w[i] = importance.empty() || !std::isfinite(importance[i]) ? 0.0F : std::max(importance[i], 0.0F);
     total += static_cast<double>(w[i]);
   }
-  const auto count = static_cast<double>(in.size());
-  const double mean = total / count;
-  const auto variance = static_cast<float>(squares / count);
+  const double mean = total / static_cast<double>(in.size());
   for (std::size_t i = 0; i < in.size(); ++i) {
-    const float own = total > 0 ? static_cast<float>(static_cast<double>(w[i]) / mean) : 1.0F;
-    w[i] = own;
-    if (variance > 0) w[i] *= std::sqrt(1 + x[i] * x[i] / variance);
+    w[i] = mean > 0 ? static_cast<float>(static_cast<double>(w[i]) / mean) : 1.0F;
   }
 }
 

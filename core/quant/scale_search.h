@@ -59,8 +59,9 @@ enum class OffsetRule : std::uint8_t { kAny, kNotPositive };
 Grid search_scale_offset(const WeightedValues& values, int highest, OffsetRule rule);
 
 // What an encoder reads in place of its input: NaN becomes 0 and magnitudes stop at the largest binary16 value. Weights
-// combine the importance (sanitised: what is not a finite value >= 0 counts as 0; all zero counts as none given) with
-// the element's own size and have a mean of about 1. `in`, `x`, `w` have one size; `importance` has it too or is empty.
+// are the importance over its mean; what is not a finite value >= 0 counts as 0, and all zero or none as all equal.
+// Weights do not grow with an element's own size: on the starter model that moved the output further from the
+// unquantised one, with importance and without. `in`, `x`, `w` have one size; `importance` has it too or is empty.
 void prepare_values(std::span<const float> in, std::span<const float> importance, float* x, float* w);
 
 }  // namespace mlxr
