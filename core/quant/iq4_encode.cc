@@ -31,7 +31,9 @@ constexpr auto kCodeOfHalfUnits = [] {
 }();
 
 std::uint8_t nearest_code(float value) {
-  return kCodeOfHalfUnits[static_cast<std::size_t>(std::clamp(2.0F * value + 256.0F, 0.0F, 511.0F))];
+  // In this order of arguments a NaN (zero over a scale too small to invert) becomes 0; std::clamp would keep it.
+  const float half_units = std::min(std::max(0.0F, 2.0F * value + 256.0F), 511.0F);
+  return kCodeOfHalfUnits[static_cast<std::size_t>(half_units)];
 }
 
 // Sums over 32 elements coded with some inverse scale; they give the best scale for those codes.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 
 #include "core/base/float16.h"
@@ -15,8 +16,9 @@ struct LegacyFit {
   std::int8_t q[kLegacyBlock] = {};
 };
 
+// The least squares of values near the end of the range may reach past it.
 float rounded_to_f16(float value) {
-  return f16_to_f32(f32_to_f16(value));
+  return f16_to_f32(f32_to_f16(std::clamp(value, -65504.0F, 65504.0F)));
 }
 
 LegacyFit fit_on_grid(const WeightedValues& values, LevelRange range, Grid grid) {

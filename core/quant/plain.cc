@@ -1,5 +1,6 @@
 #include "core/quant/plain.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -34,7 +35,8 @@ float f8_e4m3_to_f32(std::uint8_t bits) {
 }  // namespace
 
 void decode_f32(const std::byte* blocks, std::span<float> out) {
-  std::memcpy(out.data(), blocks, out.size_bytes());
+  // std::copy_n takes an empty row's null pointer, which std::memcpy may not.
+  std::copy_n(blocks, out.size_bytes(), std::as_writable_bytes(out).data());
 }
 
 void decode_f16(const std::byte* blocks, std::span<float> out) {
@@ -64,7 +66,7 @@ void decode_f8_e5m2(const std::byte* blocks, std::span<float> out) {
 }
 
 void encode_f32(std::span<const float> in, std::span<const float> /*importance*/, std::byte* blocks) {
-  std::memcpy(blocks, in.data(), in.size_bytes());
+  std::copy_n(std::as_bytes(in).data(), in.size_bytes(), blocks);
 }
 
 void encode_f16(std::span<const float> in, std::span<const float> /*importance*/, std::byte* blocks) {

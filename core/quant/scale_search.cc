@@ -55,7 +55,8 @@ Fit fit_scale(const LevelSums& sums) {
 
 Fit fit_scale_offset(const LevelSums& sums, OffsetRule rule) {
   const float determinant = sums.w * sums.wqq - sums.wq * sums.wq;
-  if (!(determinant > 0)) return {};
+  // All the weight on one level fixes one number, not two; what is left of the determinant is rounding.
+  if (!(determinant > 1e-6F * sums.w * sums.wqq)) return {};
   const float scale = (sums.w * sums.wxq - sums.wx * sums.wq) / determinant;
   const float offset = (sums.wqq * sums.wx - sums.wq * sums.wxq) / determinant;
   if (rule == OffsetRule::kNotPositive && offset > 0) return fit_scale(sums);
