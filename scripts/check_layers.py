@@ -52,7 +52,7 @@ LIBRARIES = {
     r"sqlite3\.h": ["daemon/registry"],
     r"boost/|openssl/": ["daemon/server", "daemon/registry"],
     r"curl/": ["daemon/registry"],
-    r"immintrin\.h|arm_neon\.h|x86intrin\.h|arm_sve\.h": ["core/kernels/cpu", "core/base"],
+    r"immintrin\.h|arm_neon\.h|x86intrin\.h|arm_sve\.h": ["core/kernels/cpu", "core/base", "bench"],
 }
 
 # Static library of CMake -> its folder.

@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-#include "core/kernels/cpu/backend_pair.h"
+#include "tests/support/backend_pair.h"
 
 namespace mlxr {
 namespace {

@@ -11,8 +11,8 @@
 #include <gtest/gtest.h>
 
 #include "core/base/float16.h"
-#include "core/kernels/cpu/backend_pair.h"
 #include "core/kernels/cpu/float_kernels.h"
+#include "tests/support/backend_pair.h"
 
 namespace mlxr {
 namespace {
