@@ -124,7 +124,7 @@ def main():
             work.append((path, arguments, mark))
 
     failed = 0
-    jobs = os.cpu_count() or 2
+    jobs = int(os.environ.get("JOBS", os.cpu_count() or 2))
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
         running = {pool.submit(check, tool, path, arguments): (path, mark) for path, arguments, mark in work}
         for count, future in enumerate(concurrent.futures.as_completed(running), 1):
