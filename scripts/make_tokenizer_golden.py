@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """Writes what the Python package tokenizers makes of hard strings to tests/fixtures/tokenizer.
 
-usage: make_tokenizer_golden.py            (pip install tokenizers)
+usage: make_tokenizer_golden.py            (pip install tokenizers sentencepiece)
 
 sprout/golden.json   ids of the starter model's tokenizer, special tokens recognised and not, and the decoded text
 bytelevel/*.json     the same for the tiny byte-level tokenizer of the model fixtures
 metaspace/*.json     a tokenizer with SentencePiece's conventions, trained here, and its ids
+spm-*/*              SentencePiece models trained here, and the ids of the package sentencepiece
 steps.json           pieces of every pre-tokenizer (ours by name too) and output of every normalizer
 """
+import io
 import json
 import pathlib
 import random
@@ -96,6 +98,25 @@ def metaspace_tokenizer():
     return value
 
 
+def sentencepiece_model(name, **options):
+    """A SentencePiece BPE model trained here, and the ids of the package sentencepiece."""
+    import sentencepiece
+
+    rng = random.Random(7)
+    path = OUT / name
+    path.mkdir(parents=True, exist_ok=True)
+    corpus = [" ".join(rng.choice(WORDS) for _ in range(12)) for _ in range(300)]
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(corpus), model_writer=model, model_type="bpe", normalization_rule_name="identity",
+        hard_vocab_limit=False, minloglevel=2, **options)
+    (path / "tokenizer.model").write_bytes(model.getvalue())
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    strings = texts(30, 4) + ["<sep> a<sep>b  <sep>", "say hello   to   the ball", "<unk> <s> hello</s>", "<sep>", "a  b "]
+    cases = [{"text": t, "plain_ids": processor.encode(t), "decoded": processor.decode(processor.encode(t))} for t in strings]
+    save(path / "golden.json", {"source": "sentencepiece", "cases": cases})
+
+
 def step_goldens():
     rows = []
     source = DEF.read_text()
@@ -153,6 +174,10 @@ def main():
     value = metaspace_tokenizer()
     save(OUT / "metaspace/tokenizer.json", value)
     save(OUT / "metaspace/golden.json", cases(Tokenizer.from_file(str(OUT / "metaspace/tokenizer.json")), texts(40, 3)))
+    # Byte fallback as in Llama 2; a model that drops extra spaces and knows no bytes; one without a space in front.
+    sentencepiece_model("spm-bytes", vocab_size=420, byte_fallback=True, remove_extra_whitespaces=False, user_defined_symbols=["<sep>", "ball"])
+    sentencepiece_model("spm-collapse", vocab_size=120, user_defined_symbols=["<sep>"], pad_id=3)
+    sentencepiece_model("spm-bare", vocab_size=420, byte_fallback=True, remove_extra_whitespaces=False, add_dummy_prefix=False, split_by_whitespace=False)
     save(OUT / "steps.json", step_goldens())
 
 

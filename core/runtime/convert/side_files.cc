@@ -120,7 +120,7 @@ Status write_gguf_tokenizer(const std::string& source_path, const Metadata& meta
   std::unique_ptr<Tokenizer> tokenizer;
   if (metadata.contains("tokenizer.ggml.model")) {
     MLXR_ASSIGN_OR_RETURN(tokenizer, load_tokenizer(source_path));
-    Result<json> exported = tokenizer_to_json(metadata);
+    Result<json> exported = tokenizer_to_json(*tokenizer);
     if (exported.ok()) {
       MLXR_RETURN_IF_ERROR(write_json(out / "tokenizer.json", *exported));
     } else {

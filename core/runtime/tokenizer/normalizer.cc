@@ -7,6 +7,7 @@
 
 #include "core/base/check.h"
 #include "core/base/utf8.h"
+#include "core/runtime/tokenizer/metaspace.h"
 
 namespace mlxr {
 namespace {
@@ -109,7 +110,9 @@ std::string collapse_spaces(std::string_view text) {
   for (const char c : text) {
     if (c != ' ' || (!out.empty() && out.back() != ' ')) out += c;
   }
-  if (!out.empty() && out.back() == ' ') out.pop_back();
+  // The end is trimmed after spaces have become U+2581, so that one of the text itself goes too.
+  while (out.ends_with(' ') || out.ends_with(kSpaceMark))
+    out.resize(out.size() - (out.back() == ' ' ? 1 : kSpaceMark.size()));
   return out;
 }
 
@@ -149,7 +152,7 @@ std::string normalize_unicode(std::string_view text, NormalForm form) {
   return out;
 }
 
-std::string Normalizer::apply(std::string_view text) const {
+std::string Normalizer::apply(std::string_view text, bool continues) const {
   std::string out(text);
   for (const NormalizerStep& step : steps_) {
     switch (step.kind) {
@@ -166,7 +169,7 @@ std::string Normalizer::apply(std::string_view text) const {
         out = replace_pattern(out, *step.regex, step.to);
         break;
       case NormalizerStep::Kind::kPrepend:
-        if (!out.empty()) out.insert(0, step.to);
+        if (!out.empty() && !continues) out.insert(0, step.to);
         break;
       case NormalizerStep::Kind::kStrip:
         out = strip(out, step.left, step.right);

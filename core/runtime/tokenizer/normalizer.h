@@ -25,7 +25,7 @@ struct NormalizerStep {
     kReplacePattern,  // every match of `regex` by `to`
     kPrepend,         // `to`, unless the text is empty
     kStrip,           // white space at the ends
-    kCollapseSpaces,  // runs of U+0020 to one, none at the ends (SentencePiece's remove_extra_whitespaces)
+    kCollapseSpaces,  // SentencePiece's remove_extra_whitespaces: runs of U+0020 become one, none at the ends
   };
   Kind kind = Kind::kForm;
   NormalForm form = NormalForm::kNfc;
@@ -44,8 +44,8 @@ class Normalizer {
 
   bool empty() const { return steps_.empty(); }
   const std::vector<NormalizerStep>& steps() const { return steps_; }
-  // `text` must be valid UTF-8.
-  std::string apply(std::string_view text) const;
+  // `text` must be valid UTF-8. One that `continues` another gets no prefix.
+  std::string apply(std::string_view text, bool continues = false) const;
 
  private:
   std::vector<NormalizerStep> steps_;

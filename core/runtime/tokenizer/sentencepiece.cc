@@ -23,6 +23,7 @@ struct Options {
   std::int32_t bos = 1;
   std::int32_t eos = 2;
   std::int32_t pad = -1;
+  std::string_view unknown_surface = " \xE2\x81\x87 ";  // U+2047
   bool whitespace_as_suffix = false;
   std::string_view normalizer;
   std::size_t charsmap_bytes = 0;
@@ -67,6 +68,9 @@ Status read_trainer(ProtoReader reader, Options& options) {
         break;
       case 43:
         options.pad = field.as_int32();
+        break;
+      case 44:
+        options.unknown_surface = field.bytes;
         break;
       default:
         break;
@@ -136,6 +140,7 @@ Result<SentencePieceSpec> read_model(std::span<const std::byte> bytes) {
   MLXR_RETURN_IF_ERROR(check_supported(options));
   spec.add_dummy_prefix = options.add_dummy_prefix;
   spec.remove_extra_whitespaces = options.remove_extra_whitespaces;
+  spec.unknown_surface = std::string(options.unknown_surface);
   const auto id = [](std::int32_t value) { return value < 0 ? std::nullopt : std::optional<TokenId>(value); };
   spec.special.unk = id(options.unk);
   spec.special.bos = id(options.bos);
@@ -144,11 +149,13 @@ Result<SentencePieceSpec> read_model(std::span<const std::byte> bytes) {
   return spec;
 }
 
-void fill_bytes(std::vector<Token>& tokens) {
-  for (Token& token : tokens) {
+void fill_bytes(SentencePieceSpec& spec) {
+  for (Token& token : spec.tokens) {
     const auto byte = token.type == TokenType::kByte ? parse_byte_piece(token.piece) : std::nullopt;
     if (byte) {
       token.bytes = std::string(1, static_cast<char>(*byte));
+    } else if (token.type == TokenType::kUnknown && spec.unknown_surface) {
+      token.bytes = *spec.unknown_surface;
     } else {
       token.bytes = token.type == TokenType::kControl ? token.piece : metaspace_to_space(token.piece);
     }
@@ -205,8 +212,9 @@ Result<std::unique_ptr<Tokenizer>> make_sentencepiece(SentencePieceSpec spec) {
   TokenizerParts parts;
   parts.kind = TokenizerKind::kSentencePiece;
   parts.normalizer = make_normalizer(spec);
-  parts.strip_leading_space = spec.add_dummy_prefix;
-  fill_bytes(spec.tokens);
+  if (spec.add_dummy_prefix) parts.leading_space = LeadingSpace::kDropOne;
+  if (spec.remove_extra_whitespaces) parts.leading_space = LeadingSpace::kDropAll;
+  fill_bytes(spec);
   std::vector<AddedToken> added = added_tokens(spec);
   std::vector<bool> recognised(spec.tokens.size(), false);
   for (const AddedToken& token : added)

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct SentencePieceSpec {
   // User-defined tokens are looked for in the text as it is, before the space goes in front of it (GGUF), instead of
   // in the normalised text.
   bool user_defined_first = false;
+  std::optional<std::string> unknown_surface;  // what the unknown token decodes to, instead of its spelling
   bool add_bos = true;
   bool add_eos = false;
   SpecialTokens special;

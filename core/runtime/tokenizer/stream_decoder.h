@@ -28,7 +28,7 @@ class StreamDecoder {
   const Tokenizer* tokenizer_;
   StreamDecoderOptions options_;
   std::string held_;
-  bool may_strip_;
+  bool at_start_;
 };
 
 }  // namespace mlxr

@@ -71,13 +71,21 @@ class Encoder {
   }
 
  private:
+  // Where a stretch of valid text stands: at the start of the whole text, or after stray bytes.
+  struct Place {
+    bool first = false;
+    bool continues = false;
+  };
+
   // Text between added tokens: valid stretches go through the whole pipeline, stray bytes straight to the model.
   void encode_fragment(std::string_view text, bool first, std::vector<TokenId>& out) {
+    bool continues = false;
     while (!text.empty()) {
       const std::size_t valid = valid_utf8_prefix(text);
-      if (valid > 0) encode_valid(text.substr(0, valid), first, out);
+      if (valid > 0) encode_valid(text.substr(0, valid), {.first = first, .continues = continues}, out);
       text.remove_prefix(valid);
       first = false;
+      continues = true;
       std::size_t stray = 0;
       while (stray < text.size()) {
         const Utf8Char c = decode_utf8(text.substr(stray));
@@ -89,9 +97,10 @@ class Encoder {
     }
   }
 
-  void encode_valid(std::string_view text, bool first, std::vector<TokenId>& out) {
-    std::string normalized = parts_.normalizer.empty() ? std::string(text) : parts_.normalizer.apply(text);
-    if (parts_.added.empty(AddedTokens::Pass::kNormalized)) return encode_normalized(std::move(normalized), first, out);
+  void encode_valid(std::string_view text, const Place& place, std::vector<TokenId>& out) {
+    std::string normalized = parts_.normalizer.apply(text, place.continues);
+    if (parts_.added.empty(AddedTokens::Pass::kNormalized))
+      return encode_normalized(std::move(normalized), place.first, out);
     std::vector<Fragment> fragments;
     parts_.added.split(normalized, AddedTokens::Pass::kNormalized, options_.parse_special, fragments);
     for (const Fragment& fragment : fragments) {
@@ -99,7 +108,7 @@ class Encoder {
         out.push_back(fragment.token);
       } else {
         encode_normalized(normalized.substr(fragment.range.begin, fragment.range.end - fragment.range.begin),
-                          first && fragment.range.begin == 0, out);
+                          place.first && fragment.range.begin == 0, out);
       }
     }
   }
@@ -144,17 +153,36 @@ std::vector<TokenId> Tokenizer::encode(std::string_view text, const EncodeOption
 
 std::string Tokenizer::decode(std::span<const TokenId> tokens, const DecodeOptions& options) const {
   std::string out;
-  bool may_strip = parts_->strip_leading_space;
+  bool at_start = true;
   for (const TokenId id : tokens) {
     if (!parts_->vocabulary->contains(id)) continue;
-    const bool special = is_special(id);
-    if (special && options.skip_special) continue;
-    std::string_view bytes = parts_->vocabulary->token(id).bytes;
-    if (may_strip && !special && bytes.starts_with(' ')) bytes.remove_prefix(1);
-    may_strip = false;
-    out += bytes;
+    const std::string& bytes = parts_->vocabulary->token(id).bytes;
+    if (!is_special(id)) {
+      out += text_of(bytes, at_start);
+    } else if (!options.skip_special) {
+      out += bytes;
+      at_start = false;
+    }
   }
   return out;
+}
+
+std::string_view Tokenizer::text_of(std::string_view bytes, bool& at_start) const {
+  if (!at_start) return bytes;
+  switch (parts_->leading_space) {
+    case LeadingSpace::kKeep:
+      break;
+    case LeadingSpace::kDropOne:
+      if (bytes.starts_with(' ')) bytes.remove_prefix(1);
+      break;
+    case LeadingSpace::kDropAll:
+      while (bytes.starts_with(' '))
+        bytes.remove_prefix(1);
+      at_start = bytes.empty();
+      return bytes;
+  }
+  at_start = false;
+  return bytes;
 }
 
 std::string Tokenizer::token_bytes(TokenId token) const {
@@ -193,10 +221,6 @@ const SpecialTokens& Tokenizer::special() const {
 bool Tokenizer::adds_bos() const {
   return parts_->special.bos &&
          std::find(parts_->prefix.begin(), parts_->prefix.end(), *parts_->special.bos) != parts_->prefix.end();
-}
-
-bool Tokenizer::strips_leading_space() const {
-  return parts_->strip_leading_space;
 }
 
 }  // namespace mlxr

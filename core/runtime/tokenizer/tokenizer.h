@@ -52,8 +52,9 @@ class Tokenizer {
   const SpecialTokens& special() const;
   // Whether encode() with add_special puts BOS in front (a chat template may have done so already).
   bool adds_bos() const;
-  // Whether decode() takes one space from the start of a text.
-  bool strips_leading_space() const;
+  // Decoding piecemeal: what of a token's bytes belongs to the text. `at_start` begins as true and says whether the
+  // text is still to begin; at its start the space goes that encoding put there.
+  std::string_view text_of(std::string_view bytes, bool& at_start) const;
 
   const TokenizerParts& parts() const { return *parts_; }
 

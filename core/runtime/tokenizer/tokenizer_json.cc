@@ -82,7 +82,7 @@ class Loader {
     if (!byte_level_ && decoder_.byte_level)
       return unsupported(path_ + ": a ByteLevel decoder without a ByteLevel pre-tokenizer is not supported");
     parts_.kind = byte_level_ ? TokenizerKind::kByteLevelBpe : TokenizerKind::kCharacterBpe;
-    parts_.strip_leading_space = !byte_level_ && decoder_.strip_leading_space;
+    if (!byte_level_ && decoder_.strip_leading_space) parts_.leading_space = LeadingSpace::kDropOne;
     options_.byte_level = byte_level_;
     MLXR_ASSIGN_OR_RETURN(options_.ignore_merges, json_bool_or(*model_, "ignore_merges", false, path_));
     MLXR_ASSIGN_OR_RETURN(options_.byte_fallback, json_bool_or(*model_, "byte_fallback", false, path_));

@@ -22,6 +22,9 @@ enum class TokenizerKind : std::uint8_t {
   kTiktoken,       // ranks over bytes
 };
 
+// What decoding drops at the start of a text: the space that encoding put there, or all of them.
+enum class LeadingSpace : std::uint8_t { kKeep, kDropOne, kDropAll };
+
 struct TokenizerParts {
   TokenizerKind kind = TokenizerKind::kByteLevelBpe;
   std::unique_ptr<const Vocabulary> vocabulary;
@@ -33,7 +36,7 @@ struct TokenizerParts {
   std::vector<TokenId> prefix;  // what add_special puts around a text
   std::vector<TokenId> suffix;
   SpecialTokens special;
-  bool strip_leading_space = false;  // decoding drops the space that encoding put in front
+  LeadingSpace leading_space = LeadingSpace::kKeep;
 };
 
 }  // namespace mlxr

@@ -97,9 +97,16 @@ void write_metaspace(const TokenizerParts& parts, std::size_t vocab_size, Metada
   }
   metadata.set_floats("tokenizer.ggml.scores", std::move(scores));
   bool collapses = false;
-  for (const NormalizerStep& step : parts.normalizer.steps())
+  bool prefixes = false;
+  for (const NormalizerStep& step : parts.normalizer.steps()) {
     collapses = collapses || step.kind == NormalizerStep::Kind::kCollapseSpaces;
-  metadata.set_bool("tokenizer.ggml.add_space_prefix", parts.strip_leading_space);
+    prefixes = prefixes || step.kind == NormalizerStep::Kind::kPrepend;
+  }
+  for (const PreTokenizerStep& step : parts.pre_tokenizer.steps()) {
+    prefixes = prefixes ||
+               (step.kind == PreTokenizerStep::Kind::kMetaspace && step.prepend != PreTokenizerStep::Prepend::kNever);
+  }
+  metadata.set_bool("tokenizer.ggml.add_space_prefix", prefixes);
   if (collapses) metadata.set_bool("tokenizer.ggml.remove_extra_whitespaces", true);
 }
 
