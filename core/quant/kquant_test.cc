@@ -9,6 +9,11 @@
 namespace mlxr {
 namespace {
 
+// Which group of `size` elements element `e` is in.
+std::size_t index_of(std::size_t e, std::size_t size) {
+  return e / size;
+}
+
 constexpr std::uint16_t kOne = 0x3c00;
 constexpr std::uint16_t kEighth = 0x3000;
 
@@ -46,7 +51,7 @@ TEST(KQuant, Q2_K) {
     set_two_bits(block.qs, e, f(e, 4));
   const auto x = decoded(decode_q2_k, block);
   for (std::size_t e = 0; e < kSuperBlock; ++e) {
-    const auto s = static_cast<float>(e / 16);
+    const auto s = static_cast<float>(index_of(e, 16));
     EXPECT_EQ(x[e], 0.125F * s * static_cast<float>(f(e, 4)) - (15 - s)) << e;
   }
 }
@@ -64,7 +69,7 @@ TEST(KQuant, Q3_K) {
   }
   const auto x = decoded(decode_q3_k, block);
   for (std::size_t e = 0; e < kSuperBlock; ++e) {
-    EXPECT_EQ(x[e], 0.125F * (4 * static_cast<float>(e / 16) + 1 - 32) * static_cast<float>(f(e, 8) - 4)) << e;
+    EXPECT_EQ(x[e], 0.125F * (4 * static_cast<float>(index_of(e, 16)) + 1 - 32) * static_cast<float>(f(e, 8) - 4)) << e;
   }
 }
 
@@ -85,7 +90,7 @@ TEST(KQuant, Q4_K) {
   }
   const auto x = decoded(decode_q4_k, block);
   for (std::size_t e = 0; e < kSuperBlock; ++e) {
-    const auto s = static_cast<float>(e / 32);
+    const auto s = static_cast<float>(index_of(e, 32));
     EXPECT_EQ(x[e], 0.125F * 9 * s * static_cast<float>(f(e, 16)) - (63 - 5 * s)) << e;
   }
 }
@@ -106,7 +111,7 @@ TEST(KQuant, Q5_K) {
   }
   const auto x = decoded(decode_q5_k, block);
   for (std::size_t e = 0; e < kSuperBlock; ++e) {
-    const auto s = static_cast<float>(e / 32);
+    const auto s = static_cast<float>(index_of(e, 32));
     EXPECT_EQ(x[e], 0.125F * (63 - 8 * s) * static_cast<float>(f(e, 32)) - 7 * s) << e;
   }
 }
@@ -127,7 +132,7 @@ TEST(KQuant, Q6_K) {
   }
   const auto x = decoded(decode_q6_k, block);
   for (std::size_t e = 0; e < kSuperBlock; ++e) {
-    EXPECT_EQ(x[e], 0.125F * (16 * static_cast<float>(e / 16) - 128) * static_cast<float>(f(e, 64) - 32)) << e;
+    EXPECT_EQ(x[e], 0.125F * (16 * static_cast<float>(index_of(e, 16)) - 128) * static_cast<float>(f(e, 64) - 32)) << e;
   }
 }
 

@@ -144,7 +144,7 @@ Result<Value> get_item(Interpreter& run, const Value& object, const Value& index
     return text_item(run, object, index.as_integer(), index);
   }
   if (index.is_text()) {
-    const std::string name = index.as_text();
+    const std::string& name = index.as_text();
     // The key has been looked for: what is left are methods and the attributes of objects.
     if (object.is_mapping() && find_method(object, name) == nullptr && !is_unsafe_attribute(object, name)) {
       return no_attribute(object, name);

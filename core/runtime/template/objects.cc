@@ -106,7 +106,7 @@ Result<std::optional<Value>> Loop::attribute(Interpreter& run, std::string_view 
   if (name == "index") return std::optional(Value::integer(started_));
   if (name == "index0") return std::optional(Value::integer(index0));
   if (name == "first") return std::optional(Value::boolean(index0 == 0));
-  if (name == "depth") return std::optional(Value::integer(static_cast<Integer>(depth_ + 1)));
+  if (name == "depth") return std::optional(Value::integer(static_cast<Integer>(depth_) + 1));
   if (name == "depth0") return std::optional(Value::integer(static_cast<Integer>(depth_)));
   if (name == "previtem") {
     return std::optional(index0 > 0 ? item(index0 - 1) : Value::undefined("there is no previous item"));

@@ -20,10 +20,10 @@ using nlohmann::json;
 
 constexpr std::size_t kBytes = 1 << 20;
 
-std::string repeat(std::string_view unit, std::string_view end = "") {
+std::string repeat(std::string_view unit, std::string_view end = "", std::size_t bytes = kBytes) {
   std::string out;
-  out.reserve(kBytes + unit.size() + end.size());
-  while (out.size() < kBytes)
+  out.reserve(bytes + unit.size() + end.size());
+  while (out.size() < bytes)
     out += unit;
   out += end;
   return out;
