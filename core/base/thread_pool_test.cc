@@ -50,13 +50,13 @@ TEST_P(ThreadPoolSizes, WorkerIndexIsExclusive) {
 TEST_P(ThreadPoolSizes, RunCallsEveryWorkerOnce) {
   ThreadPool pool({.num_threads = GetParam()});
   std::vector<int> calls(static_cast<std::size_t>(GetParam()), 0);
-  for (int round = 0; round < 50; ++round) {
+  for (int round = 0; round < 10; ++round) {
     pool.run([&](int worker, int num_workers) {
       ASSERT_EQ(num_workers, GetParam());
       ++calls[static_cast<std::size_t>(worker)];
     });
   }
-  EXPECT_EQ(calls, std::vector<int>(static_cast<std::size_t>(GetParam()), 50));
+  EXPECT_EQ(calls, std::vector<int>(static_cast<std::size_t>(GetParam()), 10));
 }
 
 TEST_P(ThreadPoolSizes, BarrierPublishesWhatWasWritten) {
@@ -64,7 +64,7 @@ TEST_P(ThreadPoolSizes, BarrierPublishesWhatWasWritten) {
   const auto count = static_cast<std::size_t>(GetParam());
   std::vector<int> value(count, 0);
   std::vector<int> wrong(count, 0);
-  constexpr int kRounds = 40;
+  constexpr int kRounds = 10;
   pool.run([&](int worker, int num_workers) {
     const auto mine = static_cast<std::size_t>(worker);
     const auto next = static_cast<std::size_t>((worker + 1) % num_workers);
@@ -84,7 +84,7 @@ TEST_P(ThreadPoolSizes, MixedJobsInQuickSuccession) {
   ThreadPool pool({.num_threads = GetParam()});
   std::vector<int> calls(static_cast<std::size_t>(GetParam()), 0);
   std::vector<int> touched(3, 0);
-  constexpr int kRounds = 300;
+  constexpr int kRounds = 60;
   for (int round = 0; round < kRounds; ++round) {
     pool.parallel_for(3, 1, [&](std::int64_t i, std::int64_t, int) { ++touched[static_cast<std::size_t>(i)]; });
     pool.run([&](int worker, int) { ++calls[static_cast<std::size_t>(worker)]; });
@@ -133,7 +133,7 @@ TEST(ThreadPool, SeveralThreadsTakeTurns) {
   std::vector<std::thread> callers;
   for (int caller = 0; caller < 4; ++caller) {
     callers.emplace_back([&] {
-      for (int round = 0; round < 50; ++round) {
+      for (int round = 0; round < 10; ++round) {
         pool.run([&](int worker, int) {
           if (worker == 1) ++total;
         });
@@ -142,7 +142,7 @@ TEST(ThreadPool, SeveralThreadsTakeTurns) {
   }
   for (std::thread& caller : callers)
     caller.join();
-  EXPECT_EQ(total, 200);
+  EXPECT_EQ(total, 40);
 }
 
 TEST(ThreadPool, SleepingWorkersAreWoken) {

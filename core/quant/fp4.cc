@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "core/quant/block_io.h"
-#include "core/quant/encode_input.h"
+#include "core/quant/scale_search.h"
 
 namespace mlxr {
 namespace {
@@ -96,9 +96,13 @@ void encode_mxfp4(std::span<const float> in, std::span<const float> importance, 
   for (std::size_t b = 0; b < in.size() / kMxfp4Block; ++b) {
     float x[kMxfp4Block];
     float weights[kMxfp4Block];
-    const std::size_t start = b * kMxfp4Block;
-    const float largest = clean_values(in.subspan(start, kMxfp4Block), 0x1p127F, x);
-    clean_weights(importance.empty() ? importance : importance.subspan(start, kMxfp4Block), weights);
+    const auto part = [b](std::span<const float> values) {
+      return values.empty() ? values : values.subspan(b * kMxfp4Block, kMxfp4Block);
+    };
+    prepare_values(part(in), part(importance), x, weights);
+    float largest = 0;
+    for (const float value : x)
+      largest = std::max(largest, std::fabs(value));
     BlockMXFP4 block{};
     if (largest > 0) {
       block.e = search_exponent(x, weights, largest);

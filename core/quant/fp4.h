@@ -45,8 +45,7 @@ void decode_mxfp4(const std::byte* blocks, std::span<float> out);
 void decode_nvfp4(const std::byte* blocks, std::span<float> out);
 
 // EncodeFn of quant.h: of the exponents around the largest magnitude's own, the one with the lowest weighted squared
-// error; values are rounded to nearest. NaN is encoded as 0, magnitudes above 2^127 as 2^127; a negative or non-finite
-// importance counts as 0.
+// error; values are rounded to nearest. Input from outside is prepared by prepare_values() of scale_search.h.
 void encode_mxfp4(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
 
 }  // namespace mlxr

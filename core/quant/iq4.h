@@ -37,8 +37,8 @@ void decode_iq4_xs(const std::byte* blocks, std::span<float> out);
 
 // EncodeFn of quant.h: for each block, the lowest weighted squared error among many scales of either sign, each
 // refitted by least squares to the levels that it chose; IQ4_XS then refits the super-block's scale, as it will be
-// stored. NaN is encoded as 0 and magnitudes above 2^22 as 2^22; a negative or non-finite importance counts as 0. About
-// 150 and 250 ns an element on one core.
+// stored. Input from outside is prepared by prepare_values() of scale_search.h. About 150 and 250 ns an element on one
+// core.
 void encode_iq4_nl(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
 void encode_iq4_xs(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
 

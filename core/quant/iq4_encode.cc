@@ -4,16 +4,15 @@
 
 #include "core/base/float16.h"
 #include "core/quant/block_io.h"
-#include "core/quant/encode_input.h"
 #include "core/quant/iq4.h"
 #include "core/quant/iq_grids.h"
+#include "core/quant/scale_search.h"
 
 namespace mlxr {
 namespace {
 
 constexpr std::size_t kSub = 32;
 constexpr std::size_t kNumSubs = kIq4XsBlock / kSub;
-constexpr float kLargestInput = 0x1p22F;    // a 113th of it is still a finite binary16
 constexpr float kSmallestInput = 0x1p-40F;  // blocks below it have a scale that a binary16 rounds to zero
 
 // Every midpoint between neighbouring levels is a multiple of 1/2, so a table over half units finds the nearest level
@@ -37,7 +36,7 @@ std::uint8_t nearest_code(float value) {
 }
 
 // Sums over 32 elements coded with some inverse scale; they give the best scale for those codes.
-struct LevelSums {
+struct CodeSums {
   float qx = 0;  // weight * level * x
   float qq = 0;  // weight * level^2
 
@@ -49,8 +48,8 @@ struct LevelSums {
 };
 
 // x, weights: [32]
-LevelSums sums_at(const float* x, const float* weights, float inverse_scale) {
-  LevelSums sums;
+CodeSums sums_at(const float* x, const float* weights, float inverse_scale) {
+  CodeSums sums;
   for (std::size_t j = 0; j < kSub; ++j) {
     const auto level = static_cast<float>(kIq4Values[nearest_code(x[j] * inverse_scale)]);
     sums.qx += weights[j] * level * x[j];
@@ -67,16 +66,16 @@ float search_scale(const float* x, const float* weights) {
     if (std::fabs(x[j]) > std::fabs(extreme)) extreme = x[j];
   }
   if (extreme == 0) return 0;
-  LevelSums best;
+  CodeSums best;
   for (const float end : {-127.0F, 113.0F}) {
     for (int place = -3; place <= 5; ++place) {
       const float factor = 1.0F + 0.07F * static_cast<float>(place);
-      const LevelSums sums = sums_at(x, weights, end * factor / extreme);
+      const CodeSums sums = sums_at(x, weights, end * factor / extreme);
       if (sums.gain() > best.gain()) best = sums;
     }
   }
   for (int pass = 0; pass < 4 && best.scale() != 0; ++pass) {
-    const LevelSums sums = sums_at(x, weights, 1.0F / best.scale());
+    const CodeSums sums = sums_at(x, weights, 1.0F / best.scale());
     if (!(sums.gain() > best.gain())) break;
     best = sums;
   }
@@ -90,7 +89,7 @@ void store_codes(const float* x, float scale, std::uint8_t* qs) {
   }
 }
 
-// A block as the search sees it: magnitudes and weights relative to the largest, so that no sum overflows.
+// A block as the search sees it: values relative to the largest magnitude, so that no sum overflows.
 template <std::size_t kElements>
 struct Input {
   float largest = 0;  // what x was divided by; 0: the block is encoded as zeros
@@ -99,14 +98,18 @@ struct Input {
 
   // Block `b` of a row.
   Input(std::span<const float> row, std::span<const float> importance, std::size_t b) {
-    largest = clean_values(row.subspan(b * kElements, kElements), kLargestInput, x);
+    const auto part = [b](std::span<const float> values) {
+      return values.empty() ? values : values.subspan(b * kElements, kElements);
+    };
+    prepare_values(part(row), part(importance), x, weights);
+    for (const float value : x)
+      largest = std::max(largest, std::fabs(value));
     if (largest < kSmallestInput) {
       largest = 0;
       return;
     }
     for (float& value : x)
       value /= largest;
-    clean_weights(importance.empty() ? importance : importance.subspan(b * kElements, kElements), weights);
   }
 };
 
@@ -125,15 +128,15 @@ SuperFit fit_super(const Input<kIq4XsBlock>& input, const float* wanted, float d
   fit.d_bits = f32_to_f16(d * input.largest);
   const float stored_d = f16_to_f32(fit.d_bits) / input.largest;
   if (stored_d == 0) return fit;
-  LevelSums total;
+  CodeSums total;
   for (std::size_t k = 0; k < kNumSubs; ++k) {
     const auto middle = static_cast<int>(std::lround(std::clamp(wanted[k] / stored_d, -32.0F, 31.0F)));
     float best_gain = 0;
-    LevelSums best;
+    CodeSums best;
     for (int s = std::max(middle - 1, -32); s <= std::min(middle + 1, 31); ++s) {
       if (s == 0) continue;
       const float scale = stored_d * static_cast<float>(s);
-      const LevelSums sums = sums_at(input.x + kSub * k, input.weights + kSub * k, 1.0F / scale);
+      const CodeSums sums = sums_at(input.x + kSub * k, input.weights + kSub * k, 1.0F / scale);
       if (sums.gain_at(scale) > best_gain) {
         best_gain = sums.gain_at(scale);
         best = sums;
