@@ -7,6 +7,7 @@
 #   make format             rewrite the sources with clang-format
 #   make bench [ARGS=MODEL] measure the release build (ARGS go to `mlxr bench`; the starter model without)
 #   make asan|ubsan|tsan    the tests under a sanitizer; make sanitize runs all three
+#   make neon               the kernel tests, cross-built for 64-bit Arm and run under qemu-user
 #   make fuzz               every libFuzzer target for FUZZ_SECONDS
 #   make status             what is checked out, installed and built
 #   make clean              remove build/
@@ -15,7 +16,7 @@ JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
 FUZZ_SECONDS ?= 60
 CTEST = ctest --output-on-failure -j$(JOBS)
 
-.PHONY: run build test lint format bench asan ubsan tsan sanitize fuzz status clean deps dev-deps
+.PHONY: neon run build test lint format bench asan ubsan tsan sanitize fuzz status clean deps dev-deps
 .DEFAULT_GOAL := build
 
 run: build
@@ -47,6 +48,9 @@ within_tsan = $(shell [ "$$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 2
 export ASAN_OPTIONS ?= detect_stack_use_after_return=1
 export UBSAN_OPTIONS ?= print_stacktrace=1
 export TSAN_OPTIONS ?= halt_on_error=1 second_deadlock_stack=1
+
+neon: dev-deps
+	@tests/neon/run.sh .
 
 sanitize: asan ubsan tsan
 

@@ -156,6 +156,7 @@ Status bench(const BenchOptions& options, Output& output) {
     generation_speeds.push_back(generation_speed);
   }
   progress.finish();
+  const std::size_t peak_memory = peak_memory_bytes();  // before the limit is measured, which takes memory of its own
   const int threads = options.model_options.num_threads > 0 ? options.model_options.num_threads
                                                             : static_cast<int>(std::thread::hardware_concurrency());
   const double bandwidth = read_bandwidth(model->weight_bytes(), std::max(threads, 1));
@@ -175,7 +176,7 @@ Status bench(const BenchOptions& options, Output& output) {
          {"read_bandwidth_bytes_per_second", bandwidth},
          {"generation_share_of_bandwidth", share},
          {"load_seconds", load_seconds},
-         {"peak_memory_bytes", peak_memory_bytes()}});
+         {"peak_memory_bytes", peak_memory}});
     return {};
   }
   output.line(fmt::format("{}, {} of weights, {}", path, format_bytes(static_cast<double>(model->weight_bytes())),
@@ -188,7 +189,7 @@ Status bench(const BenchOptions& options, Output& output) {
                           fmt::format("{:.1f}", tg.deviation), fmt::format("{:.0f} %", 100.0 * share)}}});
   output.line(fmt::format(
       "The limit is {:.1f} GB/s, read here by plain loops on {} threads. Loaded in {:.0f} ms, peak memory {}.",
-      bandwidth / 1e9, threads, load_seconds * 1000.0, format_bytes(static_cast<double>(peak_memory_bytes()))));
+      bandwidth / 1e9, threads, load_seconds * 1000.0, format_bytes(static_cast<double>(peak_memory))));
   return {};
 }
 
