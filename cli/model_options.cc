@@ -17,9 +17,13 @@ void add_context_option(CLI::App& app, ModelOptions& options) {
 }
 
 void add_kv_type_option(CLI::App& app, ModelOptions& options) {
-  app.add_option("--kv-type", options.kv_type, "type of the KV cache: auto, f32, f16 or bf16")
+  const std::string names = "auto, " + kv_type_names();
+  app.add_option("--kv-type", options.kv_type, "type of the KV cache: " + names)
       ->capture_default_str()
-      ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}));
+      ->check([names](const std::string& name) {
+        const bool known = name == "auto" || kv_type_by_name(name).has_value();
+        return known ? std::string() : name + " is not one of " + names;
+      });
 }
 
 }  // namespace mlxr::cli

@@ -201,7 +201,7 @@ class Repl {
                  {"weights", format_bytes(static_cast<double>(model.weight_bytes()))},
                  {"context", fmt::format("{} of {} tokens", model.context(), config.context_length)},
                  {"KV cache", fmt::format("{} as {}", format_bytes(static_cast<double>(model.kv_layout().bytes())),
-                                          dtype_name(model.kv_layout().dtype))},
+                                          kv_type_info(model.kv_layout().type).name)},
                  {"backend", model.backend().description()}}};
     output_.table(table);
   }

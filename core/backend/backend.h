@@ -98,7 +98,7 @@ class Backend {
   virtual Tensor rope_table(const Tensor& positions, const Tensor& inv_freq, float magnitude) = 0;
   // x [tokens, heads, head_dim], table [tokens, dim], dim <= head_dim: the first dim elements of each head are rotated.
   virtual Tensor rope(const Tensor& x, const Tensor& table, RopeStyle style) = 0;
-  // Stores k [tokens, kv_heads, key_dim] and v [tokens, kv_heads, value_dim] of one layer at view.slots.
+  // Stores k [tokens, kv_heads, key_dim] and v [tokens, kv_heads, value_dim] of one layer at view.table(layer).slots.
   virtual void kv_write(const Tensor& k, const Tensor& v, const KvView& view, std::int64_t layer) = 0;
   // q [tokens, heads, key_dim] -> [tokens, heads, value_dim]; causal; query row i of a sequence with n new rows stands
   // at position context_len - n + i; head h reads kv head h / (heads / kv_heads).

@@ -112,20 +112,22 @@ void Ops::kv_write(const Tensor& k, const Tensor& v, const KvView& view, std::in
   require_view("kv_write", view, layer);
   require_dtype("kv_write", "k", k, DType::kF32);
   require_dtype("kv_write", "v", v, DType::kF32);
-  const KvLayerLayout& layout = view.storage->layout().layers[static_cast<std::size_t>(layer)];
-  const std::int64_t tokens = view.slots.dim(0);
-  require(k.shape() == Shape{tokens, layout.num_kv_heads, layout.key_dim}, "kv_write", "k", k, "slots", view.slots);
-  require(v.shape() == Shape{tokens, layout.num_kv_heads, layout.value_dim}, "kv_write", "v", v, "slots", view.slots);
+  const KvLayerLayout& layout = view.layer_layout(layer);
+  const Tensor& slots = view.table(layer).slots;
+  const std::int64_t tokens = slots.dim(0);
+  require(k.shape() == Shape{tokens, layout.num_kv_heads, layout.key_dim}, "kv_write", "k", k, "slots", slots);
+  require(v.shape() == Shape{tokens, layout.num_kv_heads, layout.value_dim}, "kv_write", "v", v, "slots", slots);
   backend_.kv_write(k, v, view, layer);
 }
 
 Tensor Ops::attention(const Tensor& q, const KvView& view, std::int64_t layer, const AttentionParams& params) const {
   require_view("attention", view, layer);
   require_dtype("attention", "q", q, DType::kF32);
-  const KvLayerLayout& layout = view.storage->layout().layers[static_cast<std::size_t>(layer)];
+  const KvLayerLayout& layout = view.layer_layout(layer);
+  const Tensor& slots = view.table(layer).slots;
   require(q.shape().rank() == 3 && q.dim(2) == layout.key_dim && q.dim(1) % layout.num_kv_heads == 0 &&
-              q.dim(0) == view.slots.dim(0),
-          "attention", "q", q, "slots", view.slots);
+              q.dim(0) == slots.dim(0),
+          "attention", "q", q, "slots", slots);
   return backend_.attention(q, view, layer, params);
 }
 

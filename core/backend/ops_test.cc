@@ -137,15 +137,15 @@ TEST_F(ReferenceOps, Elementwise) {
 
 // Two sequences in shuffled blocks of two tokens, one head: attention by hand.
 TEST_F(ReferenceOps, AttentionReadsItsOwnBlocks) {
-  KvLayout layout{{{1, 1, 1}}, 4, 2, DType::kF32};
+  const KvLayout layout{{{1, 1, 1}}, {4}, 2, KvType::kF32};
   auto storage = backend_->make_kv_storage(layout);
   ASSERT_TRUE(storage.ok());
   KvView view;
   view.storage = storage->get();
-  view.block_table = tensor<std::int32_t>({2, 2}, DType::kI32, {3, 0, 1, -1});
+  view.groups[0].block_table = tensor<std::int32_t>({2, 2}, DType::kI32, {3, 0, 1, -1});
   view.query_start = ints({0, 3, 4});
   view.context_len = ints({3, 1});
-  view.slots = ints({6, 7, 0, 2});
+  view.groups[0].slots = ints({6, 7, 0, 2});
   view.max_context = 3;
   ops_.kv_write(floats({4, 1, 1}, {0, 0, 0, 5}), floats({4, 1, 1}, {1, 2, 6, 9}), view, 0);
   const Tensor q = floats({4, 1, 1}, {1, 1, 1, 1});
@@ -154,15 +154,15 @@ TEST_F(ReferenceOps, AttentionReadsItsOwnBlocks) {
 }
 
 TEST_F(ReferenceOps, AttentionWeighsByTheSoftmaxOfTheScores) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
-    auto storage = backend_->make_kv_storage({{{1, 2, 1}}, 1, 4, dtype});
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
+    auto storage = backend_->make_kv_storage({{{1, 2, 1}}, {1}, 4, type});
     ASSERT_TRUE(storage.ok());
     KvView view;
     view.storage = storage->get();
-    view.block_table = tensor<std::int32_t>({1, 1}, DType::kI32, {0});
+    view.groups[0].block_table = tensor<std::int32_t>({1, 1}, DType::kI32, {0});
     view.query_start = ints({0, 2});
     view.context_len = ints({2});
-    view.slots = ints({0, 1});
+    view.groups[0].slots = ints({0, 1});
     view.max_context = 2;
     ops_.kv_write(floats({2, 1, 2}, {1, 0, 0, 2}), floats({2, 1, 1}, {8, 16}), view, 0);
     const Tensor q = floats({2, 2, 2}, {1, 1, 1, 1, 1, 1, 2, 3});  // head 0 scores 1, 2; head 1 scores 2, 6
@@ -180,13 +180,13 @@ TEST_F(ReferenceOps, RefusesWhatItCannotHold) {
   EXPECT_EQ(backend_->prepare_weight({"ids", QuantType::kI32, {1, 1}, {}, {}}).status().code(),
             StatusCode::kUnsupported);
   EXPECT_EQ(backend_->prepare_weight({"w", QuantType::kF32, {1, 1}, {}, {}}).status().code(), StatusCode::kCorrupt);
-  EXPECT_EQ(backend_->make_kv_storage({{{1, 64, 64}}, 0, 32, DType::kF16}).status().code(),
+  EXPECT_EQ(backend_->make_kv_storage({{{1, 64, 64}}, {0}, 32, KvType::kF16}).status().code(),
             StatusCode::kInvalidArgument);
-  EXPECT_EQ(backend_->make_kv_storage({{{1, 64, 64}}, INT64_MAX / 4, 32, DType::kF16}).status().code(),
+  EXPECT_EQ(backend_->make_kv_storage({{{1, 64, 64}}, {INT64_MAX / 4}, 32, KvType::kF16}).status().code(),
             StatusCode::kInvalidArgument);
-  EXPECT_EQ(backend_->make_kv_storage({{{1, 64, 64}}, INT64_MAX >> 14, 32, DType::kF16}).status().code(),
+  EXPECT_EQ(backend_->make_kv_storage({{{1, 64, 64}}, {INT64_MAX >> 14}, 32, KvType::kF16}).status().code(),
             StatusCode::kResourceExhausted);
-  EXPECT_EQ(backend_->make_kv_storage({{{1, 64, 64}}, 1, 32, DType::kI32}).status().code(),
+  EXPECT_EQ(backend_->make_kv_storage({{{1, 64, 64, 1}}, {1}, 32, KvType::kF16}).status().code(),
             StatusCode::kInvalidArgument);
 }
 

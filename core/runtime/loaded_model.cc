@@ -20,23 +20,15 @@ namespace {
 
 constexpr std::int64_t kBlockTokens = 32;
 
-struct KvTypeName {
-  const char* name;
-  DType dtype;
-};
-constexpr KvTypeName kKvTypes[] = {{"f32", DType::kF32}, {"f16", DType::kF16}, {"bf16", DType::kBF16}};
-
 bool has_quantized_weights(const WeightSource& source) {
   const auto tensors = source.tensors();
   return std::any_of(tensors.begin(), tensors.end(), [](const WeightTensor& t) { return is_quantized(t.type); });
 }
 
-Result<DType> kv_dtype(const std::string& name, const WeightSource& source) {
-  if (name == "auto") return has_quantized_weights(source) ? DType::kF16 : DType::kF32;
-  for (const KvTypeName& row : kKvTypes) {
-    if (name == row.name) return row.dtype;
-  }
-  return invalid_argument(fmt::format("KV type \"{}\" is not one of auto, f32, f16, bf16", name));
+Result<KvType> kv_type(const std::string& name, const WeightSource& source) {
+  if (name == "auto") return has_quantized_weights(source) ? KvType::kF16 : KvType::kF32;
+  if (const auto type = kv_type_by_name(name)) return *type;
+  return invalid_argument(fmt::format("KV type \"{}\" is not one of auto, {}", name, kv_type_names()));
 }
 
 SamplingDefaults gguf_sampling(const Metadata& metadata) {
@@ -117,12 +109,12 @@ Status LoadedModel::open_cache(const ModelOptions& options) {
     warnings_.push_back(
         fmt::format("the context of {} tokens is longer than the {} of the model's training", context, own));
   }
-  MLXR_ASSIGN_OR_RETURN(const DType dtype, kv_dtype(options.kv_type, *source_));
+  MLXR_ASSIGN_OR_RETURN(const KvType type, kv_type(options.kv_type, *source_));
   const std::int64_t num_blocks = (context + kBlockTokens - 1) / kBlockTokens;
   MLXR_ASSIGN_OR_RETURN(
       storage_,
       backend().make_kv_storage(
-          {.layers = model_->kv_layers(), .num_blocks = num_blocks, .block_tokens = kBlockTokens, .dtype = dtype}));
+          {.layers = model_->kv_layers(), .num_blocks = {num_blocks}, .block_tokens = kBlockTokens, .type = type}));
   cache_ = std::make_unique<SingleSequenceKv>(num_blocks, kBlockTokens);
   runner_ = std::make_unique<StepRunner>(*model_, backend(), *cache_, *storage_);
   return {};

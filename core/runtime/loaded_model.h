@@ -24,7 +24,7 @@ struct ModelOptions {
   std::string backend = "cpu";  // "cpu" or "reference"
   int num_threads = 0;          // 0: the machine's physical cores that the process may use
   std::int64_t context = 0;     // tokens; 0: the model's own, at most kDefaultMaxContext
-  // "f32", "f16", "bf16"; "auto": f16 for quantised weights, and f32 where the weights are exact enough to show the
+  // A name of kv_type.def; "auto": f16 for quantised weights, and f32 where the weights are exact enough to show the
   // difference.
   std::string kv_type = "auto";
   bool tokenizer = true;  // false: ids only, for files whose tokenizer is missing or not supported

@@ -58,9 +58,9 @@ class Golden : public testing::TestWithParam<std::tuple<std::string, std::string
     expected_ = std::move(SafetensorsFile::open(folder + "/golden.safetensors")).value();
     ids_ = golden_["ids"].get<std::vector<std::int32_t>>();
     storage_ = std::move(backend_->make_kv_storage({.layers = model_->kv_layers(),
-                                                    .num_blocks = kNumBlocks,
+                                                    .num_blocks = {kNumBlocks},
                                                     .block_tokens = kBlockTokens,
-                                                    .dtype = DType::kF32}))
+                                                    .type = KvType::kF32}))
                    .value();
   }
 

@@ -12,17 +12,17 @@
 namespace mlxr {
 namespace {
 
-float load_element(const std::byte* data, std::size_t i, DType dtype) {
-  if (dtype == DType::kF32) return reinterpret_cast<const float*>(data)[i];
+float load_element(const std::byte* data, std::size_t i, KvType type) {
+  if (type == KvType::kF32) return reinterpret_cast<const float*>(data)[i];
   const std::uint16_t bits = reinterpret_cast<const std::uint16_t*>(data)[i];
-  return dtype == DType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+  return type == KvType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
 }
 
-void store_element(std::byte* data, std::size_t i, DType dtype, float value) {
-  if (dtype == DType::kF32) {
+void store_element(std::byte* data, std::size_t i, KvType type, float value) {
+  if (type == KvType::kF32) {
     reinterpret_cast<float*>(data)[i] = value;
   } else {
-    reinterpret_cast<std::uint16_t*>(data)[i] = dtype == DType::kF16 ? f32_to_f16(value) : f32_to_bf16(value);
+    reinterpret_cast<std::uint16_t*>(data)[i] = type == KvType::kF16 ? f32_to_f16(value) : f32_to_bf16(value);
   }
 }
 
@@ -50,7 +50,7 @@ void attend(const QueryRow& row, const float* q, const AttentionParams& params, 
     double score = 0;
     for (std::size_t i = 0; i < key_dim; ++i)
       score +=
-          static_cast<double>(q[i]) * static_cast<double>(load_element(keys, i * key_stride + column, layout.dtype));
+          static_cast<double>(q[i]) * static_cast<double>(load_element(keys, i * key_stride + column, layout.type));
     score *= static_cast<double>(params.scale);
     if (params.softcap > 0) {
       const auto cap = static_cast<double>(params.softcap);
@@ -72,7 +72,7 @@ void attend(const QueryRow& row, const float* q, const AttentionParams& params, 
     const auto offset = static_cast<std::size_t>(p % layout.block_tokens) * value_dim;
     const double weight = scores[static_cast<std::size_t>(p - row.first)] / total;
     for (std::size_t i = 0; i < value_dim; ++i)
-      sum[i] += weight * static_cast<double>(load_element(values, offset + i, layout.dtype));
+      sum[i] += weight * static_cast<double>(load_element(values, offset + i, layout.type));
   }
   for (std::size_t i = 0; i < value_dim; ++i)
     out[i] = static_cast<float>(sum[i]);
@@ -88,7 +88,7 @@ void ReferenceBackend::kv_write(const Tensor& k, const Tensor& v, const KvView& 
   const auto value_dim = static_cast<std::size_t>(dims.value_dim);
   const auto key_stride = static_cast<std::size_t>(storage.key_stride());
   for (std::int64_t t = 0; t < k.dim(0); ++t) {
-    const std::int64_t slot = view.slots.data<std::int32_t>()[t];
+    const std::int64_t slot = view.table(layer).slots.data<std::int32_t>()[t];
     const std::int64_t block = slot / layout.block_tokens;
     const auto offset = static_cast<std::size_t>(slot % layout.block_tokens);
     for (std::int64_t h = 0; h < dims.num_kv_heads; ++h) {
@@ -98,9 +98,9 @@ void ReferenceBackend::kv_write(const Tensor& k, const Tensor& v, const KvView& 
       std::byte* keys = storage.key_tile(layer, block, h);
       std::byte* values = storage.value_tile(layer, block, h);
       for (std::size_t i = 0; i < key_dim; ++i)
-        store_element(keys, i * key_stride + offset, layout.dtype, from_k[i]);
+        store_element(keys, i * key_stride + offset, layout.type, from_k[i]);
       for (std::size_t i = 0; i < value_dim; ++i)
-        store_element(values, offset * value_dim + i, layout.dtype, from_v[i]);
+        store_element(values, offset * value_dim + i, layout.type, from_v[i]);
     }
   }
 }
@@ -112,10 +112,11 @@ Tensor ReferenceBackend::attention(const Tensor& q, const KvView& view, std::int
   const std::int64_t heads = q.dim(1);
   const std::int64_t group = heads / dims.num_kv_heads;
   Tensor out = alloc({q.dim(0), heads, dims.value_dim}, DType::kF32);
+  const Tensor& table = view.table(layer).block_table;
   const auto* starts = view.query_start.data<std::int32_t>();
   for (std::int64_t s = 0; s < view.context_len.dim(0); ++s) {
     const std::int64_t context = view.context_len.data<std::int32_t>()[s];
-    const std::int32_t* blocks = view.block_table.data<std::int32_t>() + s * view.block_table.dim(1);
+    const std::int32_t* blocks = table.data<std::int32_t>() + s * table.dim(1);
     for (std::int64_t t = starts[s]; t < starts[s + 1]; ++t) {
       const std::int64_t position = context - (starts[s + 1] - t);
       const std::int64_t first = params.window > 0 ? std::max<std::int64_t>(0, position - params.window + 1) : 0;

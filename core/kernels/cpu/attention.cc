@@ -40,6 +40,7 @@ class BatchAttention {
         pool_(pool),
         out_(out.data<float>()),
         storage_(HostKvStorage::of(view)),
+        block_table_(view.table(layer).block_table),
         dims_(storage_.layout().layers[static_cast<std::size_t>(layer)]),
         cuts_(AttentionCuts::of(storage_.layout().block_tokens)),
         group_(q.dim(1) / dims_.num_kv_heads),
@@ -104,7 +105,7 @@ class BatchAttention {
   // `memory` has scratch_floats(); nullptr for a task that is not run.
   AttentionTask make_task(const Unit& unit, float* memory) const {
     AttentionTask task;
-    task.dtype = storage_.layout().dtype;
+    task.type = storage_.layout().type;
     if (memory != nullptr) {
       float* rows = memory + scores_floats();
       const auto row_bytes = static_cast<std::size_t>(group_ * dims_.key_dim) * sizeof(float);
@@ -119,7 +120,7 @@ class BatchAttention {
     task.group = group_;
     task.first_position =
         view_.context_len.data<std::int32_t>()[unit.sequence] - new_tokens(unit.sequence) + unit.begin;
-    task.blocks = view_.block_table.data<std::int32_t>() + unit.sequence * view_.block_table.dim(1);
+    task.blocks = block_table_.data<std::int32_t>() + unit.sequence * block_table_.dim(1);
     task.keys = storage_.key_tile(layer_, 0, unit.kv_head);
     task.values = storage_.value_tile(layer_, 0, unit.kv_head);
     task.key_block_bytes = storage_.key_block_bytes(layer_);
@@ -226,6 +227,7 @@ class BatchAttention {
   StepPool& pool_;
   float* out_;
   const HostKvStorage& storage_;
+  const Tensor& block_table_;
   const KvLayerLayout& dims_;
   AttentionCuts cuts_;
   std::int64_t group_;

@@ -16,11 +16,11 @@
 
 namespace mlxr {
 
-template <class V, DType kType>
+template <class V, KvType kType>
 struct KvElements {
   using Element = std::uint16_t;
   static MLXR_ALWAYS_INLINE typename V::F32 load(const Element* p) {
-    if constexpr (kType == DType::kF16) {
+    if constexpr (kType == KvType::kF16) {
       return V::load_f16(p);
     } else {
       return V::load_bf16(p);
@@ -29,7 +29,7 @@ struct KvElements {
 };
 
 template <class V>
-struct KvElements<V, DType::kF32> {
+struct KvElements<V, KvType::kF32> {
   using Element = float;
   static MLXR_ALWAYS_INLINE typename V::F32 load(const float* p) { return V::load(p); }
 };
@@ -371,9 +371,9 @@ void attend_range(const AttentionTask& task, const AttentionState& state) {
   }
   for (std::int64_t i = 0; i < rows * task.acc_stride; i += V::kLanes)
     V::store(state.acc + i, V::zero());
-  if (task.dtype == DType::kF32) attend_tiles<V, KvElements<V, DType::kF32>>(task, state);
-  if (task.dtype == DType::kF16) attend_tiles<V, KvElements<V, DType::kF16>>(task, state);
-  if (task.dtype == DType::kBF16) attend_tiles<V, KvElements<V, DType::kBF16>>(task, state);
+  if (task.type == KvType::kF32) attend_tiles<V, KvElements<V, KvType::kF32>>(task, state);
+  if (task.type == KvType::kF16) attend_tiles<V, KvElements<V, KvType::kF16>>(task, state);
+  if (task.type == KvType::kBF16) attend_tiles<V, KvElements<V, KvType::kBF16>>(task, state);
 }
 
 template <class V>

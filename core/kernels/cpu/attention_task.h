@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/tensor/dtype.h"
+#include "core/backend/kv_type.h"
 
 namespace mlxr {
 
@@ -41,7 +41,7 @@ struct AttentionState {
 };
 
 struct AttentionTask {
-  DType dtype = DType::kF32;
+  KvType type = KvType::kF32;
   const float* q = nullptr;  // [rows, key_dim], without gaps: strides of whole pages would fall on the same cache sets
   std::int64_t num_tokens = 0;
   std::int64_t group = 0;

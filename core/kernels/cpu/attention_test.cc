@@ -30,7 +30,7 @@ struct Sequence {
 struct AttentionCase {
   Heads heads;
   std::int64_t block_tokens = 32;
-  DType dtype = DType::kF32;
+  KvType type = KvType::kF32;
   std::vector<Sequence> sequences;
   AttentionParams params;
 };
@@ -38,7 +38,7 @@ struct AttentionCase {
 std::string describe(const AttentionCase& c) {
   std::string text = "heads " + std::to_string(c.heads.heads) + "/" + std::to_string(c.heads.kv_heads) + " dims " +
                      std::to_string(c.heads.key_dim) + "/" + std::to_string(c.heads.value_dim) + " block " +
-                     std::to_string(c.block_tokens) + " " + dtype_name(c.dtype) + " window " +
+                     std::to_string(c.block_tokens) + " " + kv_type_info(c.type).name + " window " +
                      std::to_string(c.params.window) + " softcap " + std::to_string(c.params.softcap);
   for (const Sequence& s : c.sequences)
     text += " [" + std::to_string(s.context) + ", " + std::to_string(s.num_new) + "]";
@@ -81,7 +81,7 @@ class Cache {
   Cache(Backend& backend, const AttentionCase& c, const Contents& contents)
       : backend_(backend), case_(c), contents_(contents) {
     const KvLayerLayout layer{c.heads.kv_heads, c.heads.key_dim, c.heads.value_dim};
-    auto made = backend.make_kv_storage({{layer, layer}, contents.num_blocks, c.block_tokens, c.dtype});
+    auto made = backend.make_kv_storage({{layer, layer}, {contents.num_blocks}, c.block_tokens, c.type});
     EXPECT_TRUE(made.ok());
     storage_ = std::move(made).value();
     poison();
@@ -115,10 +115,10 @@ class Cache {
     }
     const auto count = static_cast<std::int64_t>(lengths.size());
     view.storage = storage_.get();
-    view.block_table = upload(backend_, {count, max_blocks}, table);
+    view.groups[0].block_table = upload(backend_, {count, max_blocks}, table);
     view.query_start = upload(backend_, {count + 1}, starts);
     view.context_len = upload(backend_, {count}, lengths);
-    view.slots = upload(backend_, {static_cast<std::int64_t>(slots.size())}, slots);
+    view.groups[0].slots = upload(backend_, {static_cast<std::int64_t>(slots.size())}, slots);
     return view;
   }
 
@@ -126,8 +126,8 @@ class Cache {
   std::vector<std::vector<float>> attend(const std::vector<Sequence>& sequences) const {
     const KvView batch = view(sequences);
     const Heads& h = case_.heads;
-    const Tensor q =
-        upload(backend_, {batch.slots.dim(0), h.heads, h.key_dim}, rows(contents_.q, sequences, h.heads * h.key_dim));
+    const Tensor q = upload(backend_, {batch.groups[0].slots.dim(0), h.heads, h.key_dim},
+                            rows(contents_.q, sequences, h.heads * h.key_dim));
     const std::vector<float> out = download(backend_, Ops(backend_).attention(q, batch, 1, case_.params));
     std::vector<std::vector<float>> result;
     auto at = out.begin();
@@ -144,9 +144,9 @@ class Cache {
   void write(const std::vector<Sequence>& sequences) {
     const KvView all = view(sequences);
     const Heads& h = case_.heads;
-    const Tensor k = upload(backend_, {all.slots.dim(0), h.kv_heads, h.key_dim},
+    const Tensor k = upload(backend_, {all.groups[0].slots.dim(0), h.kv_heads, h.key_dim},
                             rows(contents_.k, sequences, h.kv_heads * h.key_dim));
-    const Tensor v = upload(backend_, {all.slots.dim(0), h.kv_heads, h.value_dim},
+    const Tensor v = upload(backend_, {all.groups[0].slots.dim(0), h.kv_heads, h.value_dim},
                             rows(contents_.v, sequences, h.kv_heads * h.value_dim));
     Ops(backend_).kv_write(k, v, all, 1);
   }
@@ -157,7 +157,7 @@ class Cache {
     std::iota(ids.begin(), ids.end(), 0);
     KvView all;
     all.storage = storage_.get();
-    all.slots = upload(backend_, {slots}, ids);
+    all.groups[0].slots = upload(backend_, {slots}, ids);
     const auto nans = [&](std::int64_t dim) {
       const std::vector<float> values(static_cast<std::size_t>(slots * h.kv_heads * dim), std::nanf(""));
       return upload(backend_, {slots, h.kv_heads, dim}, values);
@@ -216,17 +216,17 @@ void expect_parity(const AttentionCase& c, Isa isa, int num_threads) {
 TEST_P(Attention, ParityOfHeadShapes) {
   for (const Heads& heads : {Heads{1, 1, 16, 16}, Heads{4, 4, 64, 64}, Heads{6, 2, 80, 80}, Heads{7, 1, 128, 128},
                              Heads{12, 2, 20, 36}, Heads{16, 4, 128, 64}, Heads{64, 1, 24, 24}, Heads{3, 3, 5, 7}}) {
-    for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
       const float scale = 1 / std::sqrt(static_cast<float>(heads.key_dim));
-      expect_parity({heads, 32, dtype, {{33, 33}, {1, 1}, {70, 1}, {100, 9}}, {.scale = scale}}, GetParam(), 2);
+      expect_parity({heads, 32, type, {{33, 33}, {1, 1}, {70, 1}, {100, 9}}, {.scale = scale}}, GetParam(), 2);
     }
   }
 }
 
 TEST_P(Attention, ParityOfBlockSizes) {
   for (const std::int64_t block_tokens : {1, 5, 8, 16, 20, 32, 48, 64, 100, 128, 1024}) {
-    for (const DType dtype : {DType::kF32, DType::kF16}) {
-      expect_parity({{4, 2, 32, 32}, block_tokens, dtype, {{150, 150}, {70, 3}, {129, 1}}, {.scale = 0.2F}}, GetParam(),
+    for (const KvType type : {KvType::kF32, KvType::kF16}) {
+      expect_parity({{4, 2, 32, 32}, block_tokens, type, {{150, 150}, {70, 3}, {129, 1}}, {.scale = 0.2F}}, GetParam(),
                     2);
     }
   }
@@ -238,7 +238,7 @@ TEST_P(Attention, ParityOfWindowsAndCaps) {
       for (const float softcap : {0.0F, 2.0F}) {
         expect_parity({{4, 2, 32, 32},
                        block_tokens,
-                       DType::kF16,
+                       KvType::kF16,
                        {{220, 220}, {700, 1}, {90, 40}},
                        {.scale = 0.5F, .window = window, .softcap = softcap}},
                       GetParam(), 2);
@@ -249,9 +249,9 @@ TEST_P(Attention, ParityOfWindowsAndCaps) {
 
 TEST_P(Attention, ParityOfLongContexts) {
   for (const int num_threads : {1, 2, 3}) {
-    expect_parity({{4, 1, 64, 64}, 32, DType::kF16, {{2500, 1}, {1025, 2}}, {.scale = 0.125F}}, GetParam(),
+    expect_parity({{4, 1, 64, 64}, 32, KvType::kF16, {{2500, 1}, {1025, 2}}, {.scale = 0.125F}}, GetParam(),
                   num_threads);
-    expect_parity({{2, 1, 64, 64}, 24, DType::kF32, {{1600, 1}}, {.scale = 0.125F, .window = 900}}, GetParam(),
+    expect_parity({{2, 1, 64, 64}, 24, KvType::kF32, {{1600, 1}}, {.scale = 0.125F, .window = 900}}, GetParam(),
                   num_threads);
   }
 }
@@ -262,7 +262,7 @@ TEST_P(Attention, BitsDoNotDependOnTheCut) {
     for (const std::int64_t window : {0, 70, 600}) {
       AttentionCase c{{6, 2, 40, 40},
                       block_tokens,
-                      block_tokens == 64 ? DType::kBF16 : DType::kF16,
+                      block_tokens == 64 ? KvType::kBF16 : KvType::kF16,
                       {{640, 640}, {77, 77}, {100, 100}},
                       {.scale = 0.3F, .window = window}};
       const Contents contents(c, 11);
@@ -297,8 +297,8 @@ TEST_P(Attention, BitsDoNotDependOnTheCut) {
 
 TEST_P(Attention, BitsDoNotDependOnTheCutForOddHeads) {
   for (const Heads& heads : {Heads{1, 1, 128, 128}, Heads{5, 1, 20, 12}, Heads{14, 2, 64, 64}}) {
-    for (const DType dtype : {DType::kF32, DType::kF16}) {
-      AttentionCase c{heads, 32, dtype, {{150, 150}}, {.scale = 0.2F, .softcap = 5}};
+    for (const KvType type : {KvType::kF32, KvType::kF16}) {
+      AttentionCase c{heads, 32, type, {{150, 150}}, {.scale = 0.2F, .softcap = 5}};
       const Contents contents(c, 13);
       const auto backend = make_test_backend(GetParam(), 2);
       const Cache cache(*backend, c, contents);
@@ -313,11 +313,11 @@ TEST_P(Attention, BitsDoNotDependOnTheCutForOddHeads) {
   }
 }
 
-// Stored keys and values have the reference's bits, for every dtype and block size.
+// Stored keys and values have the reference's bits, for every type and block size.
 TEST_P(Attention, KvWriteStoresWhatTheReferenceStores) {
-  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
     for (const std::int64_t block_tokens : {1, 20, 32}) {
-      AttentionCase c{{2, 2, 36, 20}, block_tokens, dtype, {{90, 90}, {3, 3}}, {}};
+      AttentionCase c{{2, 2, 36, 20}, block_tokens, type, {{90, 90}, {3, 3}}, {}};
       const Contents contents(c, 17);
       const auto reference = make_reference_backend();
       const auto backend = make_test_backend(GetParam(), 3);

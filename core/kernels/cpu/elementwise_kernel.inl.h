@@ -113,8 +113,8 @@ void exp_array(const float* x, std::int64_t n, float* out) {
 }
 
 template <class V>
-MLXR_ALWAYS_INLINE void store_16(std::uint16_t* to, typename V::F32 v, DType dtype) {
-  if (dtype == DType::kF16) {
+MLXR_ALWAYS_INLINE void store_16(std::uint16_t* to, typename V::F32 v, KvType type) {
+  if (type == KvType::kF16) {
     V::store_f16(to, v);
   } else {
     V::store_bf16(to, v);
@@ -122,8 +122,8 @@ MLXR_ALWAYS_INLINE void store_16(std::uint16_t* to, typename V::F32 v, DType dty
 }
 
 template <class V>
-void convert_array(const float* x, DType dtype, std::int64_t n, void* out) {
-  if (dtype == DType::kF32) {
+void convert_array(const float* x, KvType type, std::int64_t n, void* out) {
+  if (type == KvType::kF32) {
     auto* to = static_cast<float*>(out);
     for (std::int64_t i = 0; i < n; ++i)
       to[i] = x[i];
@@ -132,11 +132,11 @@ void convert_array(const float* x, DType dtype, std::int64_t n, void* out) {
   auto* to = static_cast<std::uint16_t*>(out);
   std::int64_t i = 0;
   for (; i + V::kLanes <= n; i += V::kLanes)
-    store_16<V>(to + i, V::load(x + i), dtype);
+    store_16<V>(to + i, V::load(x + i), type);
   const int rest = static_cast<int>(n - i);
   if (rest > 0) {
     std::uint16_t last[V::kLanes];
-    store_16<V>(last, V::load_first(x + i, rest), dtype);
+    store_16<V>(last, V::load_first(x + i, rest), type);
     for (int k = 0; k < rest; ++k)
       to[i + k] = last[k];
   }

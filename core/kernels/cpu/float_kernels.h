@@ -42,7 +42,7 @@ struct FloatKernels {
   void (*exp)(const float* x, std::int64_t n, float* out);
 
   // x in a storage type: kF32, kF16 or kBF16.
-  void (*convert)(const float* x, DType dtype, std::int64_t n, void* out);
+  void (*convert)(const float* x, KvType type, std::int64_t n, void* out);
 
   // The partial result of a range, from nothing.
   void (*attend)(const AttentionTask& task, const AttentionState& state);

@@ -20,21 +20,21 @@ void write_kv_head(const Tensor& k, const Tensor& v, const KvView& view, std::in
   const HostKvStorage& storage = HostKvStorage::of(view);
   const KvLayout& layout = storage.layout();
   const KvLayerLayout& dims = layout.layers[static_cast<std::size_t>(layer)];
-  const auto element = static_cast<std::int64_t>(dtype_bytes(layout.dtype));
+  const auto element = kv_type_info(layout.type).code_bits / 8;
   for (std::int64_t t = 0; t < k.dim(0); ++t) {
-    const std::int64_t slot = view.slots.data<std::int32_t>()[t];
+    const std::int64_t slot = view.table(layer).slots.data<std::int32_t>()[t];
     const std::int64_t block = slot / layout.block_tokens;
     const std::int64_t offset = slot % layout.block_tokens;
     const std::int64_t row = t * dims.num_kv_heads + kv_head;
 
-    kernels.convert(k.data<float>() + row * dims.key_dim, layout.dtype, dims.key_dim, column);
+    kernels.convert(k.data<float>() + row * dims.key_dim, layout.type, dims.key_dim, column);
     std::byte* key = storage.key_tile(layer, block, kv_head) + offset * element;
-    if (layout.dtype == DType::kF32) {
+    if (layout.type == KvType::kF32) {
       scatter_column<float>(column, dims.key_dim, storage.key_stride(), key);
     } else {
       scatter_column<std::uint16_t>(column, dims.key_dim, storage.key_stride(), key);
     }
-    kernels.convert(v.data<float>() + row * dims.value_dim, layout.dtype, dims.value_dim,
+    kernels.convert(v.data<float>() + row * dims.value_dim, layout.type, dims.value_dim,
                     storage.value_tile(layer, block, kv_head) + offset * dims.value_dim * element);
   }
 }

@@ -319,15 +319,15 @@ TEST_P(Parity, ConversionsTo16Bits) {
   }
   x.push_back(1.0F);  // an odd number of elements
   std::vector<std::uint16_t> y(x.size());
-  for (const DType dtype : {DType::kF16, DType::kBF16}) {
-    kernels.convert(x.data(), dtype, static_cast<std::int64_t>(x.size()), y.data());
+  for (const KvType type : {KvType::kF16, KvType::kBF16}) {
+    kernels.convert(x.data(), type, static_cast<std::int64_t>(x.size()), y.data());
     for (std::size_t i = 0; i < x.size(); ++i) {
-      const std::uint16_t expected = dtype == DType::kF16 ? f32_to_f16(x[i]) : f32_to_bf16(x[i]);
+      const std::uint16_t expected = type == KvType::kF16 ? f32_to_f16(x[i]) : f32_to_bf16(x[i]);
       // The payload of a NaN is nobody's business.
       if (std::isnan(x[i])) {
-        EXPECT_TRUE(std::isnan(dtype == DType::kF16 ? f16_to_f32(y[i]) : bf16_to_f32(y[i])));
+        EXPECT_TRUE(std::isnan(type == KvType::kF16 ? f16_to_f32(y[i]) : bf16_to_f32(y[i])));
       } else {
-        ASSERT_EQ(y[i], expected) << x[i] << " to " << dtype_name(dtype);
+        ASSERT_EQ(y[i], expected) << x[i] << " to " << kv_type_info(type).name;
       }
     }
   }
