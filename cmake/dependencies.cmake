@@ -24,6 +24,10 @@ else()
   find_package(PkgConfig REQUIRED)
   pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
   pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
+  if(APPLE)
+    list(APPEND CMAKE_PREFIX_PATH /opt/homebrew/opt/openssl@3)  # Homebrew does not link it into its prefix
+  endif()
+  find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
 endif()
 
 if(MLXR_BUILD_TESTS)

@@ -50,7 +50,8 @@ LIBRARIES = {
     r"cuda|cublas|nccl": ["core/kernels/cuda"],
     r"mlx/|Metal/": ["core/kernels/metal"],
     r"sqlite3\.h": ["daemon/registry"],
-    r"boost/|openssl/": ["daemon/server", "daemon/registry"],
+    r"boost/": ["daemon/server", "daemon/registry"],
+    r"openssl/": ["core/runtime/kv", "daemon/server", "daemon/registry"],
     r"curl/": ["daemon/registry"],
     r"immintrin\.h|arm_neon\.h|x86intrin\.h|arm_sve\.h": ["core/kernels/cpu", "core/base", "bench"],
 }
