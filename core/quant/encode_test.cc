@@ -74,6 +74,7 @@ TEST_P(EncodeBlocks, ErrorOfNormalValuesIsNearTheBound) {
 }
 
 TEST_P(EncodeBlocks, ImportanceMovesTheErrorAway) {
+  if (GetParam() == QuantType::kMXFP4) GTEST_SKIP() << "its specification fixes the scale";
   const std::vector<float> in = normal_values(kRows * kRow, 2);
   std::vector<float> importance(in.size());
   std::mt19937 random(3);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <limits>
 
 #include "core/quant/block_io.h"
 #include "core/quant/scale_search.h"
@@ -21,34 +20,12 @@ std::uint8_t nearest_code(float v) {
   return static_cast<std::uint8_t>(code | (std::signbit(v) ? 8 : 0));
 }
 
-// Weighted squared error of a block coded with scale 2^exponent, in double: no input overflows it.
-double error_at(const float* x, const float* weights, int exponent) {
-  const double scale = std::ldexp(1.0, exponent);
-  const double inverse = std::ldexp(1.0, -exponent);
-  double error = 0;
-  for (std::size_t j = 0; j < kMxfp4Block; ++j) {
-    const double v = x[j] * inverse;
-    const double difference = (v - kFp4DoubledValues[nearest_code(static_cast<float>(v))]) * scale;
-    error += weights[j] * difference * difference;
-  }
-  return error;
-}
-
-// The exponent of the half scale, stored form, with the lowest error. With `base` below the largest magnitude falls in
-// [8, 16) doubled units, where 12 is the largest value.
-std::uint8_t search_exponent(const float* x, const float* weights, float largest) {
-  std::uint8_t best = 0;
-  double best_error = std::numeric_limits<double>::infinity();
-  const int base = std::ilogb(largest) - 3;
-  for (int exponent = base - 1; exponent <= base + 1; ++exponent) {
-    const int stored = std::clamp(exponent + 128, 0, 254);
-    const double error = error_at(x, weights, stored - 128);
-    if (error < best_error) {
-      best_error = error;
-      best = static_cast<std::uint8_t>(stored);
-    }
-  }
-  return best;
+// The exponent of the half scale, stored form: that of the OCP Microscaling specification (v1.0, section 6.3), which
+// puts the largest magnitude into [8, 16) doubled units, where 12 is the largest value. A search for the lowest error,
+// weighted by importance or not, picks larger scales for some blocks and costs the starter model 1 % in perplexity
+// (43.30 against 42.80): what a block loses at its small values outweighs what its largest gains.
+std::uint8_t scale_exponent(float largest) {
+  return static_cast<std::uint8_t>(std::clamp(std::ilogb(largest) - 3 + 128, 0, 254));
 }
 
 }  // namespace
@@ -105,7 +82,7 @@ void encode_mxfp4(std::span<const float> in, std::span<const float> importance, 
       largest = std::max(largest, std::fabs(value));
     BlockMXFP4 block{};
     if (largest > 0) {
-      block.e = search_exponent(x, weights, largest);
+      block.e = scale_exponent(largest);
       const double inverse = std::ldexp(1.0, 128 - block.e);
       for (std::size_t j = 0; j < kMxfp4Block / 2; ++j) {
         const std::uint8_t low = nearest_code(static_cast<float>(x[j] * inverse));

@@ -44,8 +44,8 @@ float nvfp4_half_scale(std::uint8_t bits);
 void decode_mxfp4(const std::byte* blocks, std::span<float> out);
 void decode_nvfp4(const std::byte* blocks, std::span<float> out);
 
-// EncodeFn of quant.h: of the exponents around the largest magnitude's own, the one with the lowest weighted squared
-// error; values are rounded to nearest. Input from outside is prepared by prepare_values() of scale_search.h.
+// EncodeFn of quant.h: the scale is that of the specification, so importance changes nothing; values are rounded to
+// nearest. Input from outside is prepared by prepare_values() of scale_search.h.
 void encode_mxfp4(std::span<const float> in, std::span<const float> importance, std::byte* blocks);
 
 }  // namespace mlxr

@@ -69,22 +69,20 @@ TEST(Fp4, RoundsToNearestAndTiesToEven) {
     EXPECT_EQ(y[i], expected[i]) << values[i];
 }
 
-// Beside 7.9, which is 8 with the larger exponent and 6 with the smaller, 1 is a value with either and 1.5 only with
-// the smaller.
-TEST(Fp4, ExponentFollowsTheError) {
-  std::array<float, kMxfp4Block> x{};
-  x.fill(1);
-  x[0] = 7.9F;
-  BlockMXFP4 block{};
-  round_trip(x, block);
-  EXPECT_EQ(block.e, 128);
-  x.fill(1.5F);
-  x[0] = 7.9F;
-  std::array<float, kMxfp4Block> importance{};
-  importance.fill(1);
-  importance[0] = 0.01F;
-  round_trip(x, block, importance);
-  EXPECT_EQ(block.e, 127);
+// The largest magnitude alone decides: 7.9 is clamped to 6 rather than the block coarsened, 8 starts the next exponent.
+TEST(Fp4, ExponentFollowsTheLargestMagnitude) {
+  const struct {
+    float largest;
+    int stored;
+    float decoded;
+  } cases[] = {{4, 127, 4}, {6, 127, 6}, {7.9F, 127, 6}, {8, 128, 8}, {3.99F, 126, 3}};
+  for (const auto& c : cases) {
+    std::array<float, kMxfp4Block> x{};
+    x[0] = c.largest;
+    BlockMXFP4 block{};
+    EXPECT_EQ(round_trip(x, block)[0], c.decoded) << c.largest;
+    EXPECT_EQ(block.e, c.stored) << c.largest;
+  }
 }
 
 }  // namespace
