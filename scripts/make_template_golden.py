@@ -132,6 +132,13 @@ plain text
 {{ {'items': 1}['items'] }}|{{ 'x' if nested.items is callable }}
 {{ [1, 2, 3][n - 6] }} {{ nested[name] }}| {{ numbers['0'] }}| {{ numbers[true] }} {{ 'abc'.upper().lower()[1] }} {{ numbers.0 }} {{ {1: 'int'}[1.0] }} {{ {1: 'int'}[true] }}
 {{ people[0].name ~ people[1]['name'] ~ 1 ~ none ~ 2.0 }} {{ missing ~ 'x' }}
+{{ none | map('upper') | list }} {{ false | selectattr('x') | list }} {{ missing | reject('odd') | list }} {{ 'plain' % missing }} {{ 'plain' % nested }} {{ [1, 2] | truncate(9) }}
+{{ missing | int }}
+{{ missing | float(1.0) }}
+{{ 5 | indent }}
+{{ missing | indent }}
+{{ 5 | truncate }}
+{{ 'x' % 5 }}
 {{ missing.attribute }}
 {{ nothing.attribute }}|{{ nothing['x'] }}|{{ n.x }}|{{ n[0] }}|{{ people.name }}|
 {{ nothing.attribute.deeper }}

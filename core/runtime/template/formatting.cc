@@ -212,7 +212,10 @@ class PercentFormatter {
       MLXR_ASSIGN_OR_RETURN(const std::string piece, conversion());
       out += piece;
     }
-    if (!values_.is_mapping() && used_ < count() && !(used_ == 0 && !values_.is_tuple() && values_.is_sequence())) {
+    // Python forgives one argument too many when it could have been looked into by name.
+    const bool subscriptable =
+        values_.is_mapping() || values_.is_undefined() || (values_.is_sequence() && !values_.is_tuple());
+    if (used_ < count() && !(subscriptable && used_ == 0)) {
       return invalid_argument("not all arguments converted during string formatting");
     }
     return Value::text(std::move(out));

@@ -61,6 +61,7 @@ std::optional<Integer> truncated(double value) {
 }
 
 Result<Value> filter_int(Call& call) {
+  if (call.self.is_undefined()) return call.self.complaint();
   const Value fallback = call.has(0) ? call.at(0) : Value::integer(static_cast<Integer>(0));
   MLXR_ASSIGN_OR_RETURN(const std::int64_t base, call.integer(1, 10));
   const Value& value = call.self;
@@ -78,6 +79,7 @@ Result<Value> filter_int(Call& call) {
 }
 
 Result<Value> filter_float(Call& call) {
+  if (call.self.is_undefined()) return call.self.complaint();
   const Value fallback = call.has(0) ? call.at(0) : Value::number(0.0);
   if (call.self.is_numeric()) return Value::number(call.self.as_number());
   if (!call.self.is_text()) return fallback;

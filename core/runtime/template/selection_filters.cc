@@ -36,6 +36,7 @@ Result<Value> map_attribute(Call& call, const Value& attribute, const Value& ite
 }
 
 Result<Value> filter_map(Call& call) {
+  if (!call.self.truthy()) return Value::generator({});  // none and false count as nothing to map
   MLXR_ASSIGN_OR_RETURN(const Value items, iterate(call.run, call.self));
   MLXR_RETURN_IF_ERROR(call.run.budget().allocate(items.as_sequence().items.size(), sizeof(Value)));
   if (call.all.positional.empty()) {
@@ -55,6 +56,7 @@ Result<Value> filter_map(Call& call) {
 
 // Items for which (the attribute of) the item passes the test, or fails it.
 Result<Value> selected(Call& call, bool by_attribute, bool wanted) {
+  if (!call.self.truthy()) return Value::generator({});
   const std::size_t test_at = by_attribute ? 1 : 0;
   if (by_attribute && call.all.positional.empty()) return invalid_argument("Missing parameter for attribute name");
   MLXR_ASSIGN_OR_RETURN(const Value items, iterate(call.run, call.self));

@@ -114,6 +114,10 @@ Result<Value> filter_replace(Call& call) {
 }
 
 Result<Value> filter_indent(Call& call) {
+  if (call.self.is_undefined()) return call.self.complaint();
+  if (!call.self.is_text()) {
+    return invalid_argument(fmt::format("unsupported operand type(s) for +=: '{}' and 'str'", call.self.type_name()));
+  }
   MLXR_ASSIGN_OR_RETURN(std::string text, input_text(call));
   std::string indent;
   if (call.has(0) && call.at(0).is_text()) {
@@ -153,10 +157,11 @@ Result<Value> filter_truncate(Call& call) {
   const auto end_length = static_cast<std::int64_t>(text_length(end));
   if (length < end_length) return invalid_argument(fmt::format("expected length >= {}, got {}", end_length, length));
   if (leeway < 0) return invalid_argument(fmt::format("expected leeway >= 0, got {}", leeway));
-  const std::size_t total = text_length(text);
+  MLXR_ASSIGN_OR_RETURN(const std::size_t total, length_of(call.run, call.self));
   if (static_cast<std::uint64_t>(total) <= static_cast<std::uint64_t>(length) + static_cast<std::uint64_t>(leeway)) {
-    return Value::text(text);
+    return call.self;
   }
+  if (!call.self.is_text()) return invalid_argument("truncate needs a string, not " + call.self.type_name());
   std::string_view kept =
       std::string_view(text).substr(0, text_offset(text, static_cast<std::size_t>(length - end_length)));
   if (!kill_words) kept = split_at(kept, " ", 1, true).front();
