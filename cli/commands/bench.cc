@@ -63,7 +63,7 @@ std::vector<TokenId> random_ids(std::int64_t count, std::int64_t vocab) {
 }
 
 Status run_step(LoadedModel& model, SequenceId sequence, std::span<const TokenId> ids) {
-  const SequencePiece piece{sequence, ids, LogitsWanted::kLast};
+  const SequencePiece piece{sequence, ids, RowsWanted::kLast};
   std::vector<float> logits;
   return model.runner().run({&piece, 1}, logits);
 }

@@ -65,7 +65,7 @@ Status logits(const LogitsOptions& options, Output& output) {
   std::vector<float> rows;
   for (std::size_t start = 0; start < ids.size(); start += chunk) {
     const auto piece_ids = std::span(ids).subspan(start, std::min(chunk, ids.size() - start));
-    const SequencePiece piece{sequence, piece_ids, LogitsWanted::kAll};
+    const SequencePiece piece{sequence, piece_ids, RowsWanted::kAll};
     MLXR_RETURN_IF_ERROR(model->runner().run({&piece, 1}, rows));
     MLXR_RETURN_IF_ERROR(writer.write_tensor_data(std::as_bytes(std::span(rows))));
     progress.update(start + piece_ids.size());

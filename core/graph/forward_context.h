@@ -10,12 +10,19 @@
 
 namespace mlxr {
 
+// The batch rows of which a result is wanted.
+struct RowChoice {
+  std::int64_t count = 0;
+  Tensor rows;  // i32 [count]; empty handle: all rows, or none when count is 0
+};
+
 struct ForwardContext {
   const Ops& ops;
   Tensor tokens;     // i32 [tokens]
   Tensor positions;  // i32 [tokens]: place of each token in its own sequence
   KvView kv;
-  Tensor logit_rows;  // i32 [rows]: the batch rows whose logits are wanted; empty handle: all rows
+  RowChoice logits;
+  RowChoice hidden;
   // Host copies of kv.query_start [num_sequences + 1] and kv.context_len [num_sequences].
   std::span<const std::int32_t> query_start;
   std::span<const std::int32_t> context_len;

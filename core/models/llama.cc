@@ -52,7 +52,7 @@ class Llama : public Model {
  public:
   Llama(ModelConfig config, Rope rope) : Model(std::move(config)), rope_(std::move(rope)) {}
 
-  Tensor forward(const ForwardContext& step) const override {
+  StepOutput forward(const ForwardContext& step) const override {
     const Ops& ops = step.ops;
     const float eps = config().norm_eps;
     const Tensor angles = rope_.table(step);
@@ -71,8 +71,7 @@ class Llama : public Model {
         x = std::move(after_mlp.norm);
       }
     }
-    if (step.logit_rows) h = ops.gather_rows(h, step.logit_rows);
-    return ops.matmul(ops.rms_norm(h, output_norm_, eps), output_);
+    return apply_output_head(step, h, {.norm = output_norm_, .output = output_, .eps = eps});
   }
 
   std::vector<KvLayerLayout> kv_layers() const override {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/graph/forward_context.h"
+#include "core/graph/output_head.h"
 #include "core/models/model_config.h"
 
 namespace mlxr {
@@ -16,8 +17,7 @@ class Model {
   explicit Model(ModelConfig config) : config_(std::move(config)) {}
   virtual ~Model() = default;
 
-  // -> logits f32 [rows of step.logit_rows, vocab]
-  virtual Tensor forward(const ForwardContext& step) const = 0;
+  virtual StepOutput forward(const ForwardContext& step) const = 0;
   // What each layer keeps a token.
   virtual std::vector<KvLayerLayout> kv_layers() const = 0;
 

@@ -43,11 +43,6 @@ struct Generator::Answer {
   GenerateResult result;
 };
 
-const char* finish_reason_name(FinishReason reason) {
-  constexpr const char* kNames[] = {"stop", "stop", "length", "context", "cancelled"};
-  return kNames[static_cast<std::size_t>(reason)];
-}
-
 Result<std::unique_ptr<Generator>> Generator::make(LoadedModel& model) {
   MLXR_ASSIGN_OR_RETURN(const SequenceId sequence, model.cache().open());
   return std::unique_ptr<Generator>(new Generator(model, sequence));
@@ -62,7 +57,7 @@ void Generator::clear() {
   cached_.clear();
 }
 
-Status Generator::step(std::span<const TokenId> tokens, LogitsWanted wanted) {
+Status Generator::step(std::span<const TokenId> tokens, RowsWanted wanted) {
   const SequencePiece piece{sequence_, tokens, wanted};
   MLXR_RETURN_IF_ERROR(model_.runner().run({&piece, 1}, logits_));
   cached_.insert(cached_.end(), tokens.begin(), tokens.end());
@@ -87,7 +82,7 @@ Result<bool> Generator::prefill(std::span<const TokenId> prompt, std::int64_t ca
     if (cancelled(callbacks)) return false;
     const std::size_t count = std::min(rest.size(), kPrefillChunk);
     const bool last = count == rest.size();
-    MLXR_RETURN_IF_ERROR(step(rest.first(count), last ? LogitsWanted::kLast : LogitsWanted::kNone));
+    MLXR_RETURN_IF_ERROR(step(rest.first(count), last ? RowsWanted::kLast : RowsWanted::kNone));
     rest = rest.subspan(count);
     if (callbacks.on_prefill) callbacks.on_prefill(total - static_cast<std::int64_t>(rest.size()), total);
   }
@@ -144,7 +139,7 @@ Status Generator::decode(Answer& answer, const GenerateOptions& options, const C
       result.finish_reason = FinishReason::kContextFull;
       break;
     }
-    MLXR_RETURN_IF_ERROR(step({&token, 1}, LogitsWanted::kLast));
+    MLXR_RETURN_IF_ERROR(step({&token, 1}, RowsWanted::kLast));
   }
   answer.show(answer.stops.push(answer.decoder.flush()), callbacks);
   answer.show(answer.stops.flush(), callbacks);

@@ -10,19 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "core/runtime/finish_reason.h"
 #include "core/runtime/loaded_model.h"
 #include "core/runtime/sampler/sampler.h"
 
 namespace mlxr {
-
-enum class FinishReason : std::uint8_t {
-  kEndOfText,    // the model ended its turn
-  kStopString,   // one of GenerateOptions::stop appeared; it is not part of the text
-  kMaxTokens,    // GenerateOptions::max_tokens reached
-  kContextFull,  // no room for another token
-  kCancelled,
-};
-const char* finish_reason_name(FinishReason reason);
 
 struct GenerateOptions {
   SamplingParams sampling;
@@ -73,7 +65,7 @@ class Generator {
   std::int64_t reuse_prefix(std::span<const TokenId> prompt);
   Result<bool> prefill(std::span<const TokenId> prompt, std::int64_t cached, const Callbacks& callbacks);
   Status decode(Answer& answer, const GenerateOptions& options, const Callbacks& callbacks);
-  Status step(std::span<const TokenId> tokens, LogitsWanted wanted);
+  Status step(std::span<const TokenId> tokens, RowsWanted wanted);
 
   LoadedModel& model_;
   SequenceId sequence_;

@@ -27,7 +27,7 @@ Status run_chunk(LoadedModel& model, SequenceId sequence, std::span<const TokenI
     const bool wanted = start >= first_row && on_row != nullptr;
     const SequencePiece piece{sequence,
                               chunk.subspan(static_cast<std::size_t>(start), static_cast<std::size_t>(end - start)),
-                              wanted ? LogitsWanted::kAll : LogitsWanted::kLast};
+                              wanted ? RowsWanted::kAll : RowsWanted::kLast};
     MLXR_RETURN_IF_ERROR(model.runner().run({&piece, 1}, logits));
     for (std::int64_t i = start; wanted && i < end; ++i) {
       on_row(i, std::span(logits).subspan(static_cast<std::size_t>(i - start) * vocab, vocab));

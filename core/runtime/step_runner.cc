@@ -14,51 +14,89 @@ Tensor upload(Backend& backend, Shape shape, std::span<const std::int32_t> value
   return tensor;
 }
 
+// Rows of a batch that were asked for.
+struct WantedRows {
+  std::vector<std::int32_t> rows;
+  bool all = true;
+
+  void add(std::int32_t row, bool wanted) {
+    if (wanted) rows.push_back(row);
+    all = all && wanted;
+  }
+  RowChoice upload_to(Backend& backend) const {
+    const auto count = static_cast<std::int64_t>(rows.size());
+    return {.count = count, .rows = all || rows.empty() ? Tensor{} : upload(backend, {count}, rows)};
+  }
+};
+
+bool is_wanted(RowsWanted wanted, bool last) {
+  return wanted == RowsWanted::kAll || (wanted == RowsWanted::kLast && last);
+}
+
+Status read_rows(Backend& backend, const Tensor& tensor, std::vector<float>& out) {
+  out.resize(tensor ? static_cast<std::size_t>(tensor.dim(0) * tensor.dim(1)) : 0);
+  return out.empty() ? Status{} : backend.read(tensor, std::as_writable_bytes(std::span(out)));
+}
+
 }  // namespace
 
 // The batch in integers, as the host sees it.
 struct StepRunner::Layout {
-  std::vector<std::int32_t> tokens, positions, slots, query_start, context_len, block_table, logit_rows;
-  std::int64_t max_blocks = 0;
-  bool all_logits = true;
+  struct Group {
+    std::vector<std::int32_t> block_table, slots;
+    std::int64_t max_blocks = 0;
+  };
+  std::vector<std::int32_t> tokens, positions, query_start, context_len;
+  std::vector<Group> groups;
+  WantedRows logits, hidden;
 
-  Layout(std::span<const SequencePiece> pieces, const KvCache& cache) {
-    for (const SequencePiece& piece : pieces) {
-      max_blocks = std::max(max_blocks, static_cast<std::int64_t>(cache.blocks(piece.sequence).size()));
-    }
+  Layout(std::span<const SequencePiece> pieces, const KvCache& cache)
+      : groups(static_cast<std::size_t>(cache.num_groups())) {
     query_start.push_back(0);
     for (const SequencePiece& piece : pieces)
       add(piece, cache);
+    for (std::size_t g = 0; g < groups.size(); ++g)
+      add_tables(groups[g], static_cast<int>(g), pieces, cache);
   }
 
  private:
   void add(const SequencePiece& piece, const KvCache& cache) {
     const auto count = static_cast<std::int64_t>(piece.tokens.size());
     const std::int64_t length = cache.length(piece.sequence);
-    const std::span<const std::int32_t> blocks = cache.blocks(piece.sequence);
-    const std::int64_t block_tokens = cache.block_tokens();
     for (std::int64_t i = 0; i < count; ++i) {
-      const std::int64_t position = length - count + i;
-      const std::int64_t block = blocks[static_cast<std::size_t>(position / block_tokens)];
       const auto row = static_cast<std::int32_t>(tokens.size());
       tokens.push_back(piece.tokens[static_cast<std::size_t>(i)]);
-      positions.push_back(static_cast<std::int32_t>(position));
-      slots.push_back(static_cast<std::int32_t>(block * block_tokens + position % block_tokens));
-      const bool wanted = piece.logits == LogitsWanted::kAll || (piece.logits == LogitsWanted::kLast && i + 1 == count);
-      if (wanted) logit_rows.push_back(row);
-      all_logits = all_logits && wanted;
+      positions.push_back(static_cast<std::int32_t>(length - count + i));
+      logits.add(row, is_wanted(piece.logits, i + 1 == count));
+      hidden.add(row, is_wanted(piece.hidden, i + 1 == count));
     }
     query_start.push_back(static_cast<std::int32_t>(tokens.size()));
     context_len.push_back(static_cast<std::int32_t>(length));
-    block_table.insert(block_table.end(), blocks.begin(), blocks.end());
-    block_table.resize(context_len.size() * static_cast<std::size_t>(max_blocks), 0);
+  }
+
+  void add_tables(Group& group, int index, std::span<const SequencePiece> pieces, const KvCache& cache) const {
+    for (const SequencePiece& piece : pieces) {
+      const auto num_blocks = static_cast<std::int64_t>(cache.blocks(piece.sequence, index).size());
+      group.max_blocks = std::max(group.max_blocks, num_blocks);
+    }
+    const std::int64_t block_tokens = cache.block_tokens();
+    for (std::size_t s = 0; s < pieces.size(); ++s) {
+      const std::span<const std::int32_t> blocks = cache.blocks(pieces[s].sequence, index);
+      for (auto row = static_cast<std::size_t>(query_start[s]); row < static_cast<std::size_t>(query_start[s + 1]);
+           ++row) {
+        const std::int64_t block = blocks[static_cast<std::size_t>(positions[row] / block_tokens)];
+        group.slots.push_back(static_cast<std::int32_t>(block * block_tokens + positions[row] % block_tokens));
+      }
+      group.block_table.insert(group.block_table.end(), blocks.begin(), blocks.end());
+      group.block_table.resize((s + 1) * static_cast<std::size_t>(group.max_blocks), 0);
+    }
   }
 };
 
 StepRunner::StepRunner(const Model& model, Backend& backend, KvCache& cache, KvStorage& storage)
     : model_(model), backend_(backend), cache_(cache), storage_(storage) {}
 
-Status StepRunner::run(std::span<const SequencePiece> pieces, std::vector<float>& logits) {
+Status StepRunner::check(std::span<const SequencePiece> pieces) const {
   for (const SequencePiece& piece : pieces) {
     if (piece.tokens.empty()) return invalid_argument("a step needs at least one token of each sequence");
     for (const std::int32_t id : piece.tokens) {
@@ -68,8 +106,21 @@ Status StepRunner::run(std::span<const SequencePiece> pieces, std::vector<float>
       }
     }
   }
+  return {};
+}
+
+Status StepRunner::run(std::span<const SequencePiece> pieces, std::vector<float>& logits) {
+  StepRows rows;
+  rows.logits = std::move(logits);
+  Status status = run(pieces, rows);
+  logits = std::move(rows.logits);
+  return status;
+}
+
+Status StepRunner::run(std::span<const SequencePiece> pieces, StepRows& rows) {
+  MLXR_RETURN_IF_ERROR(check(pieces));
   MLXR_RETURN_IF_ERROR(extend_all(pieces));
-  Status status = forward(pieces, logits);
+  Status status = compute(pieces, rows);
   if (!status.ok()) {
     for (const SequencePiece& piece : pieces) {
       cache_.truncate(piece.sequence, cache_.length(piece.sequence) - static_cast<std::int64_t>(piece.tokens.size()));
@@ -90,11 +141,10 @@ Status StepRunner::extend_all(std::span<const SequencePiece> pieces) {
   return {};
 }
 
-Status StepRunner::forward(std::span<const SequencePiece> pieces, std::vector<float>& logits) {
+Status StepRunner::compute(std::span<const SequencePiece> pieces, StepRows& rows) {
   const Layout layout(pieces, cache_);
   const auto num_tokens = static_cast<std::int64_t>(layout.tokens.size());
   const auto num_sequences = static_cast<std::int64_t>(pieces.size());
-  const auto num_rows = static_cast<std::int64_t>(layout.logit_rows.size());
 
   backend_.begin_step();
   const Ops ops(backend_);
@@ -102,22 +152,25 @@ Status StepRunner::forward(std::span<const SequencePiece> pieces, std::vector<fl
                       .tokens = upload(backend_, {num_tokens}, layout.tokens),
                       .positions = upload(backend_, {num_tokens}, layout.positions),
                       .kv = {.storage = &storage_,
-                             .groups = {KvGroupView{.block_table = upload(backend_, {num_sequences, layout.max_blocks},
-                                                                          layout.block_table),
-                                                    .slots = upload(backend_, {num_tokens}, layout.slots)}},
+                             .groups = {},
                              .query_start = upload(backend_, {num_sequences + 1}, layout.query_start),
                              .context_len = upload(backend_, {num_sequences}, layout.context_len),
                              .max_context = *std::max_element(layout.context_len.begin(), layout.context_len.end())},
-                      .logit_rows = {},
+                      .logits = layout.logits.upload_to(backend_),
+                      .hidden = layout.hidden.upload_to(backend_),
                       .query_start = layout.query_start,
                       .context_len = layout.context_len};
-  if (!layout.all_logits) step.logit_rows = upload(backend_, {num_rows}, layout.logit_rows);
-
-  const Tensor result = model_.forward(step);
-  logits.resize(static_cast<std::size_t>(num_rows * model_.config().vocab_size));
-  const Status read = num_rows > 0 ? backend_.read(result, std::as_writable_bytes(std::span(logits))) : Status{};
+  for (std::size_t g = 0; g < layout.groups.size(); ++g) {
+    const Layout::Group& group = layout.groups[g];
+    step.kv.groups[g] = {.block_table = upload(backend_, {num_sequences, group.max_blocks}, group.block_table),
+                         .slots = upload(backend_, {num_tokens}, group.slots)};
+  }
+  const StepOutput out = model_.forward(step);
+  const Status logits = read_rows(backend_, out.logits, rows.logits);
+  const Status hidden = read_rows(backend_, out.hidden, rows.hidden);
   const Status end = backend_.end_step();
-  return read.ok() ? end : read;
+  if (!logits.ok()) return logits;
+  return hidden.ok() ? end : hidden;
 }
 
 }  // namespace mlxr

@@ -12,13 +12,21 @@
 
 namespace mlxr {
 
-enum class LogitsWanted : std::uint8_t { kNone, kLast, kAll };
+// Of which of a piece's tokens a result comes back.
+enum class RowsWanted : std::uint8_t { kNone, kLast, kAll };
 
 // New tokens at the end of a sequence.
 struct SequencePiece {
   SequenceId sequence = 0;
   std::span<const std::int32_t> tokens;
-  LogitsWanted logits = LogitsWanted::kLast;
+  RowsWanted logits = RowsWanted::kLast;
+  RowsWanted hidden = RowsWanted::kNone;
+};
+
+// What a step brought back: the rows of the pieces, in order.
+struct StepRows {
+  std::vector<float> logits;  // [rows, vocab]
+  std::vector<float> hidden;  // [rows, hidden], after the final norm
 };
 
 class StepRunner {
@@ -26,15 +34,18 @@ class StepRunner {
   // All three must outlive the runner; `storage` has the layout of `model` and at least the blocks of `cache`.
   StepRunner(const Model& model, Backend& backend, KvCache& cache, KvStorage& storage);
 
-  // Appends each piece to its sequence. On success `logits` holds f32 [rows, vocab], the rows of the pieces in order.
-  // On an error no sequence has grown. kInvalidArgument: a token id outside the vocabulary or an empty piece;
-  // kResourceExhausted: no room in the cache.
+  // Appends each piece to its sequence. On an error no sequence has grown. kInvalidArgument: a token id outside the
+  // vocabulary or an empty piece; kResourceExhausted: no room in the cache.
+  Status run(std::span<const SequencePiece> pieces, StepRows& rows);
+  // The same for callers that want logits only, f32 [rows, vocab].
   Status run(std::span<const SequencePiece> pieces, std::vector<float>& logits);
+  // For callers that have checked the tokens and made the room: each piece is the end of its sequence already.
+  Status compute(std::span<const SequencePiece> pieces, StepRows& rows);
 
  private:
   struct Layout;
   Status extend_all(std::span<const SequencePiece> pieces);
-  Status forward(std::span<const SequencePiece> pieces, std::vector<float>& logits);
+  Status check(std::span<const SequencePiece> pieces) const;
 
   const Model& model_;
   Backend& backend_;

@@ -72,7 +72,7 @@ class Golden : public testing::TestWithParam<std::tuple<std::string, std::string
     std::vector<float> all;
     for (std::size_t start = 0; start < ids_.size(); start += chunk) {
       const std::size_t count = std::min(chunk, ids_.size() - start);
-      const SequencePiece piece{sequence, std::span(ids_).subspan(start, count), LogitsWanted::kAll};
+      const SequencePiece piece{sequence, std::span(ids_).subspan(start, count), RowsWanted::kAll};
       std::vector<float> part;
       const Status status = runner.run({&piece, 1}, part);
       EXPECT_TRUE(status.ok()) << status.message();
@@ -128,7 +128,7 @@ TEST_P(Golden, GreedyTextAgreesWhereTheMarginAllows) {
       cache.truncate(sequence, 0);
       next = history;
     }
-    const SequencePiece piece{sequence, next, LogitsWanted::kLast};
+    const SequencePiece piece{sequence, next, RowsWanted::kLast};
     std::vector<float> row;
     ASSERT_TRUE(runner.run({&piece, 1}, row).ok());
     const auto best = static_cast<std::int32_t>(std::max_element(row.begin(), row.end()) - row.begin());

@@ -53,7 +53,7 @@ TEST(Perplexity, OfTheOriginalIsThatOfTransformers) {
   for (std::size_t w = 0; w < kWindows; ++w) {
     model->cache().truncate(sequence, 0);
     const auto window = std::span(tokens).subspan(w * kWindow, kWindow);
-    const SequencePiece piece{sequence, window, LogitsWanted::kAll};
+    const SequencePiece piece{sequence, window, RowsWanted::kAll};
     std::vector<float> logits;
     ASSERT_TRUE(model->runner().run({&piece, 1}, logits).ok());
     for (std::size_t i = 0; i + 1 < kWindow; ++i) {

@@ -45,7 +45,7 @@ std::string original(const std::string& folder, const std::string& type) {
 }
 
 // Logits of the last row after each piece.
-std::vector<float> feed(LoadedModel& model, SequenceId sequence, std::span<const TokenId> ids, LogitsWanted wanted) {
+std::vector<float> feed(LoadedModel& model, SequenceId sequence, std::span<const TokenId> ids, RowsWanted wanted) {
   const SequencePiece piece{sequence, ids, wanted};
   std::vector<float> logits;
   const Status status = model.runner().run({&piece, 1}, logits);
@@ -57,13 +57,13 @@ std::vector<float> feed(LoadedModel& model, SequenceId sequence, std::span<const
 void expect_greedy(LoadedModel& model, std::span<const TokenId> prompt, std::span<const TokenId> greedy,
                    std::span<const float> margins, float bound) {
   const SequenceId sequence = *model.cache().open();
-  std::vector<float> row = feed(model, sequence, prompt, LogitsWanted::kLast);
+  std::vector<float> row = feed(model, sequence, prompt, RowsWanted::kLast);
   for (std::size_t i = 0; i < greedy.size(); ++i) {
     const auto best = static_cast<TokenId>(std::max_element(row.begin(), row.end()) - row.begin());
     if (margins[i] > bound) {
       ASSERT_EQ(best, greedy[i]) << "token " << i << ", margin " << margins[i];
     }
-    row = feed(model, sequence, greedy.subspan(i, 1), LogitsWanted::kLast);
+    row = feed(model, sequence, greedy.subspan(i, 1), RowsWanted::kLast);
   }
   model.cache().close(sequence);
 }
@@ -112,7 +112,7 @@ TEST_P(SproutOriginal, LogitsAreThoseOfTransformers) {
   decode_row(tensor->type, tensor->bytes, expected);
 
   const SequenceId sequence = *model_->cache().open();
-  const std::vector<float> all = feed(*model_, sequence, ids, LogitsWanted::kAll);
+  const std::vector<float> all = feed(*model_, sequence, ids, RowsWanted::kAll);
   const auto last = std::span(all).last(expected.size());
   float worst = 0.0F;
   for (std::size_t i = 0; i < expected.size(); ++i)
@@ -124,7 +124,7 @@ TEST_P(SproutOriginal, LogitsAreThoseOfTransformers) {
     std::vector<float> pieces;
     for (std::size_t start = 0; start < ids.size(); start += chunk) {
       const auto part = std::span(ids).subspan(start, std::min(chunk, ids.size() - start));
-      const std::vector<float> rows = feed(*model_, sequence, part, LogitsWanted::kAll);
+      const std::vector<float> rows = feed(*model_, sequence, part, RowsWanted::kAll);
       pieces.insert(pieces.end(), rows.begin(), rows.end());
     }
     EXPECT_EQ(pieces, all) << "chunks of " << chunk << " give other bits than one prefill";

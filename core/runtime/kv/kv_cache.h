@@ -28,8 +28,11 @@ class KvCache {
   virtual Status extend(SequenceId sequence, std::int64_t count) = 0;
   // Forgets all tokens from `length` on.
   virtual void truncate(SequenceId sequence, std::int64_t length) = 0;
+  // Layers with equal windows share block tables (KvLayerLayout::group).
+  virtual int num_groups() const { return 1; }
   // Block ids in order, enough for length(sequence) tokens. Valid until the sequence changes.
-  virtual std::span<const std::int32_t> blocks(SequenceId sequence) const = 0;
+  virtual std::span<const std::int32_t> blocks(SequenceId sequence, int group) const = 0;
+  std::span<const std::int32_t> blocks(SequenceId sequence) const { return blocks(sequence, 0); }
 };
 
 }  // namespace mlxr

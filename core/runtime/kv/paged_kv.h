@@ -107,7 +107,7 @@ class PagedKv : public KvCache {
   explicit PagedKv(PagedKvOptions options);
 
   const PagedKvOptions& options() const { return options_; }
-  int num_groups() const { return static_cast<int>(groups_.size()); }
+  int num_groups() const override { return static_cast<int>(groups_.size()); }
   std::int64_t block_tokens() const override { return options_.block_tokens; }
   std::int64_t max_length() const override { return options_.max_length; }
 
@@ -124,8 +124,8 @@ class PagedKv : public KvCache {
   // gone: `length` must be 0 or at least shortest_truncation().
   void truncate(SequenceId sequence, std::int64_t length) override;
   std::int64_t shortest_truncation(SequenceId sequence) const;
-  std::span<const std::int32_t> blocks(SequenceId sequence) const override { return blocks(sequence, 0); }
-  std::span<const std::int32_t> blocks(SequenceId sequence, int group) const;
+  std::span<const std::int32_t> blocks(SequenceId sequence, int group) const override;
+  using KvCache::blocks;
 
   // Blocks that the sequence holds, reserved ones included; of a swapped-out one the host slots, as many as swap_in()
   // takes at most.

@@ -45,7 +45,7 @@ void SingleSequenceKv::truncate(SequenceId sequence, std::int64_t length) {
   length_ = length;
 }
 
-std::span<const std::int32_t> SingleSequenceKv::blocks(SequenceId sequence) const {
+std::span<const std::int32_t> SingleSequenceKv::blocks(SequenceId sequence, int /*group*/) const {
   MLXR_CHECK(open_ && sequence == 0, "the sequence is open");
   return std::span(ids_).first(static_cast<std::size_t>((length_ + block_tokens_ - 1) / block_tokens_));
 }

@@ -18,7 +18,8 @@ class SingleSequenceKv : public KvCache {
   std::int64_t length(SequenceId sequence) const override;
   Status extend(SequenceId sequence, std::int64_t count) override;
   void truncate(SequenceId sequence, std::int64_t length) override;
-  std::span<const std::int32_t> blocks(SequenceId sequence) const override;
+  std::span<const std::int32_t> blocks(SequenceId sequence, int group) const override;
+  using KvCache::blocks;
 
  private:
   std::int64_t block_tokens_;
