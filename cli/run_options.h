@@ -19,7 +19,13 @@ struct RunOptions {
   std::string system;
   std::string tools_file;
   std::optional<float> temperature, top_p, min_p, typical_p, repeat_penalty, presence_penalty, frequency_penalty;
-  std::optional<int> top_k, repeat_last_n;
+  std::optional<float> top_n_sigma, xtc_probability, xtc_threshold, dynatemp_range, dynatemp_exponent;
+  std::optional<float> dry_multiplier, dry_base, mirostat_tau, mirostat_eta;
+  std::optional<int> top_k, repeat_last_n, dry_allowed_length, dry_last_n, mirostat;
+  std::optional<std::int64_t> min_tokens;
+  std::optional<std::string> samplers;  // names with ";" between them
+  std::vector<std::string> dry_breakers, bad_words;
+  bool ignore_eos = false;
   std::optional<std::uint64_t> seed;
   std::vector<std::string> logit_bias;  // "ID=VALUE"
   std::int64_t max_tokens = -1;
@@ -30,6 +36,9 @@ struct RunOptions {
 };
 
 void declare_run_options(CLI::App& app, RunOptions& options);
+
+// "top_k;temperature" -> its names; "": none.
+std::vector<std::string> sampler_list(const std::string& text);
 
 // Flags first, then the model's recommendation, then the defaults of SamplingParams. Throws CLI::ValidationError for a
 // value that makes no sense.

@@ -2,6 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
+#include <fmt/ranges.h>
+
+#include "cli/run_options.h"
 
 namespace mlxr::cli {
 namespace {
@@ -23,6 +26,39 @@ bool set_sampling(GenerateOptions& options, const std::string& value) {
 template <auto Member>
 std::string show_sampling(const GenerateOptions& options) {
   return fmt::format("{}", options.sampling.*Member);
+}
+
+std::string quoted(const std::vector<std::string>& texts) {
+  std::string shown;
+  for (const std::string& text : texts)
+    shown += (shown.empty() ? "\"" : ", \"") + text + "\"";
+  return shown.empty() ? "none" : shown;
+}
+
+// Adds one; "none" takes all away.
+template <auto Member>
+bool add_text(GenerateOptions& options, const std::string& value) {
+  auto& texts = options.sampling.*Member;
+  if (value == "none") {
+    texts.clear();
+  } else {
+    texts.push_back(value);
+  }
+  return !value.empty();
+}
+template <auto Member>
+std::string show_texts(const GenerateOptions& options) {
+  return quoted(options.sampling.*Member);
+}
+
+bool set_samplers(GenerateOptions& options, const std::string& value) {
+  options.sampling.samplers.reset();
+  if (value != "default") options.sampling.samplers = sampler_list(value);
+  return true;
+}
+std::string show_samplers(const GenerateOptions& options) {
+  const auto& samplers = options.sampling.samplers;
+  return samplers ? fmt::format("{}", fmt::join(*samplers, ";")) : "default";
 }
 
 bool set_seed(GenerateOptions& options, const std::string& value) {
@@ -51,10 +87,7 @@ bool add_stop(GenerateOptions& options, const std::string& value) {
   return !value.empty();
 }
 std::string show_stop(const GenerateOptions& options) {
-  std::string text;
-  for (const std::string& stop : options.stop)
-    text += (text.empty() ? "\"" : ", \"") + stop + "\"";
-  return text.empty() ? "none" : text;
+  return quoted(options.stop);
 }
 
 constexpr Parameter kParameters[] = {
@@ -76,6 +109,39 @@ constexpr Parameter kParameters[] = {
      set_sampling<&SamplingParams::frequency_penalty>, show_sampling<&SamplingParams::frequency_penalty>},
     {"repeat_last_n", "how many tokens count as lately; -1: all", set_sampling<&SamplingParams::penalty_last_n>,
      show_sampling<&SamplingParams::penalty_last_n>},
+    {"top_n_sigma", "keep logits within N deviations of the highest; 0: all",
+     set_sampling<&SamplingParams::top_n_sigma>, show_sampling<&SamplingParams::top_n_sigma>},
+    {"xtc_probability", "leave out the top choices this often; 0: never",
+     set_sampling<&SamplingParams::xtc_probability>, show_sampling<&SamplingParams::xtc_probability>},
+    {"xtc_threshold", "how likely a top choice is", set_sampling<&SamplingParams::xtc_threshold>,
+     show_sampling<&SamplingParams::xtc_threshold>},
+    {"dynatemp_range", "temperature moves this far with the entropy; 0: fixed",
+     set_sampling<&SamplingParams::dynatemp_range>, show_sampling<&SamplingParams::dynatemp_range>},
+    {"dynatemp_exponent", "power of the entropy in it", set_sampling<&SamplingParams::dynatemp_exponent>,
+     show_sampling<&SamplingParams::dynatemp_exponent>},
+    {"dry_multiplier", "weaken what lengthens a repetition; 0: off", set_sampling<&SamplingParams::dry_multiplier>,
+     show_sampling<&SamplingParams::dry_multiplier>},
+    {"dry_base", "growth of that for each repeated token", set_sampling<&SamplingParams::dry_base>,
+     show_sampling<&SamplingParams::dry_base>},
+    {"dry_allowed_length", "repeated tokens that cost nothing", set_sampling<&SamplingParams::dry_allowed_length>,
+     show_sampling<&SamplingParams::dry_allowed_length>},
+    {"dry_penalty_last_n", "tokens searched for repetitions; -1: all",
+     set_sampling<&SamplingParams::dry_penalty_last_n>, show_sampling<&SamplingParams::dry_penalty_last_n>},
+    {"dry_sequence_breaker", "nothing is repeated across this text (adds one; none: clears)",
+     add_text<&SamplingParams::dry_sequence_breakers>, show_texts<&SamplingParams::dry_sequence_breakers>},
+    {"mirostat", "hold the surprise steady instead of cutting: 1 or 2; 0: off", set_sampling<&SamplingParams::mirostat>,
+     show_sampling<&SamplingParams::mirostat>},
+    {"mirostat_tau", "the surprise to hold, in bits a token", set_sampling<&SamplingParams::mirostat_tau>,
+     show_sampling<&SamplingParams::mirostat_tau>},
+    {"mirostat_eta", "how fast it learns", set_sampling<&SamplingParams::mirostat_eta>,
+     show_sampling<&SamplingParams::mirostat_eta>},
+    {"samplers", "which run, in this order: \"top_k;temperature\"; default", set_samplers, show_samplers},
+    {"bad_word", "text that never appears (adds one; none: clears)", add_text<&SamplingParams::bad_words>,
+     show_texts<&SamplingParams::bad_words>},
+    {"ignore_eos", "true: never end before num_predict", set_sampling<&SamplingParams::ignore_eos>,
+     show_sampling<&SamplingParams::ignore_eos>},
+    {"min_tokens", "do not end before this many tokens", set_sampling<&SamplingParams::min_tokens>,
+     show_sampling<&SamplingParams::min_tokens>},
     {"seed", "the same seed gives the same text; random: a fresh one", set_seed, show_seed},
     {"num_predict", "tokens an answer at most; -1: no limit", set_num_predict, show_num_predict},
     {"stop", "end answers before this text (adds one)", add_stop, show_stop},

@@ -28,8 +28,8 @@ bool cancelled(const Generator::Callbacks& callbacks) {
 
 // The state of one answer while it grows.
 struct Generator::Answer {
-  Answer(const Tokenizer& tokenizer, const GenerateOptions& options)
-      : sampler(options.sampling), decoder(tokenizer, {.at_start = false}), stops(options.stop) {}
+  Answer(const Tokenizer& tokenizer, Sampler made, const GenerateOptions& options)
+      : sampler(std::move(made)), decoder(tokenizer, {.at_start = false}), stops(options.stop) {}
 
   void show(std::string_view text, const Callbacks& callbacks) {
     if (text.empty()) return;
@@ -92,17 +92,16 @@ Result<bool> Generator::prefill(std::span<const TokenId> prompt, std::int64_t ca
 Result<GenerateResult> Generator::generate(std::span<const TokenId> prompt, const GenerateOptions& options,
                                            const Callbacks& callbacks) {
   if (prompt.empty()) return invalid_argument("the prompt is empty");
-  MLXR_RETURN_IF_ERROR(options.sampling.validate());
+  MLXR_ASSIGN_OR_RETURN(Sampler sampler, Sampler::make(options.sampling, &vocabulary_));
   if (static_cast<std::int64_t>(prompt.size()) >= model_.context()) {
     return resource_exhausted(
         fmt::format("the prompt of {} tokens does not fit into the context of {}", prompt.size(), model_.context()));
   }
   const Clock::time_point start = Clock::now();
-  Answer answer(*model_.tokenizer(), options);
+  Answer answer(*model_.tokenizer(), std::move(sampler), options);
   answer.result.prompt_tokens = static_cast<std::int64_t>(prompt.size());
   answer.result.cached_tokens = reuse_prefix(prompt);
-  for (const TokenId id : prompt)
-    answer.sampler.accept(id);
+  answer.sampler.accept_prompt(prompt);
   MLXR_ASSIGN_OR_RETURN(const bool finished, prefill(prompt, answer.result.cached_tokens, callbacks));
   if (!finished) {
     answer.result.finish_reason = FinishReason::kCancelled;
@@ -126,7 +125,7 @@ Status Generator::decode(Answer& answer, const GenerateOptions& options, const C
       result.finish_reason = FinishReason::kMaxTokens;
       break;
     }
-    const TokenId token = answer.sampler.sample(logits_);
+    MLXR_ASSIGN_OR_RETURN(const TokenId token, answer.sampler.sample(logits_));
     if (!options.ignore_end_of_text && model_.tokenizer()->is_end_of_generation(token)) break;
     answer.sampler.accept(token);
     result.tokens.push_back(token);

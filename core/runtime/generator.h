@@ -60,7 +60,8 @@ class Generator {
 
  private:
   struct Answer;
-  Generator(LoadedModel& model, SequenceId sequence) : model_(model), sequence_(sequence) {}
+  Generator(LoadedModel& model, SequenceId sequence)
+      : model_(model), sequence_(sequence), vocabulary_(*model.tokenizer()) {}
 
   std::int64_t reuse_prefix(std::span<const TokenId> prompt);
   Result<bool> prefill(std::span<const TokenId> prompt, std::int64_t cached, const Callbacks& callbacks);
@@ -69,6 +70,7 @@ class Generator {
 
   LoadedModel& model_;
   SequenceId sequence_;
+  SamplingVocabulary vocabulary_;
   std::vector<TokenId> cached_;  // the tokens whose keys and values the cache holds
   std::vector<float> logits_;    // of the last token of cached_
 };

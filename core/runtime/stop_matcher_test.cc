@@ -1,8 +1,9 @@
 #include "core/runtime/stop_matcher.h"
 
-#include <gtest/gtest.h>
+#include <random>
+#include <string>
 
-#include "core/runtime/sampler/random.h"
+#include <gtest/gtest.h>
 
 namespace mlxr {
 namespace {
@@ -80,8 +81,8 @@ TEST(StopMatcherTest, HoldsBackOnlyWhatMayBecomeAStop) {
 
 // Random texts over a small alphabet, cut anywhere.
 TEST(StopMatcherTest, EqualsItsDefinitionHoweverTheTextIsCut) {
-  Random random(5);
-  const auto draw = [&](std::uint64_t bound) { return static_cast<std::size_t>(random.next() % bound); };
+  std::mt19937_64 random(5);
+  const auto draw = [&](std::uint64_t bound) { return static_cast<std::size_t>(random() % bound); };
   const auto word = [&](std::size_t longest) {
     std::string made(1 + draw(longest), 'a');
     for (char& c : made)

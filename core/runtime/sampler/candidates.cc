@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <numeric>
 
 #include "core/base/check.h"
 #include "core/runtime/sampler/exponential.h"
@@ -14,6 +16,8 @@ namespace mlxr {
 namespace {
 
 constexpr float kNever = -std::numeric_limits<float>::infinity();
+constexpr std::size_t kMaskBits = 64;
+constexpr std::uint64_t kAllBits = ~std::uint64_t{0};
 constexpr std::size_t kLanes = 16;  // loops of this length become vector code
 
 bool before(const Candidate& a, const Candidate& b) {
@@ -62,9 +66,16 @@ void transform(std::span<const float> from, std::span<float> to, Function functi
     to[i] = function(from[i]);
 }
 
-}  // namespace
+// Calls visit(word, start, count) for each stretch of 64 logits.
+template <class Visit>
+void each_word(TokenMask allowed, std::size_t size, Visit visit) {
+  for (std::size_t start = 0; start < size; start += kMaskBits) {
+    const std::size_t word = start / kMaskBits;
+    visit(word < allowed.size() ? allowed[word] : 0, start, std::min(kMaskBits, size - start));
+  }
+}
 
-TokenId most_likely(std::span<const float> logits) {
+TokenId most_likely_of_all(std::span<const float> logits) {
   constexpr std::size_t kBlock = 1024;
   float highest = kNever;
   std::size_t best_block = 0;
@@ -75,29 +86,86 @@ TokenId most_likely(std::span<const float> logits) {
       best_block = start;
     }
   }
-  const auto tail = logits.subspan(std::min(best_block, logits.size()));
-  const auto place = std::find(tail.begin(), tail.end(), highest);
-  if (place == tail.end()) return 0;
-  return static_cast<TokenId>(best_block + static_cast<std::size_t>(place - tail.begin()));
+  if (highest == kNever) return kNoCandidate;
+  const auto tail = logits.subspan(best_block);
+  return static_cast<TokenId>(best_block) +
+         static_cast<TokenId>(std::find(tail.begin(), tail.end(), highest) - tail.begin());
 }
 
-void Candidates::assign(std::span<const float> logits) {
+}  // namespace
+
+TokenId most_likely(std::span<const float> logits, TokenMask allowed) {
+  if (allowed.empty()) return most_likely_of_all(logits);
+  float highest = kNever;
+  TokenId best = kNoCandidate;
+  each_word(allowed, logits.size(), [&](std::uint64_t word, std::size_t start, std::size_t count) {
+    if (word == 0) return;
+    if (word == kAllBits && block_maximum(logits.data() + start, count) <= highest) return;
+    for (; word != 0; word &= word - 1) {
+      const std::size_t i = start + static_cast<std::size_t>(std::countr_zero(word));
+      if (i >= logits.size()) break;
+      if (logits[i] > highest) {
+        highest = logits[i];
+        best = static_cast<TokenId>(i);
+      }
+    }
+  });
+  return best;
+}
+
+void Candidates::assign(std::span<const float> logits, TokenMask allowed) {
   whole_ = true;
+  changed_ = false;
   logits_.resize(logits.size());
-  transform(logits, logits_, [](float logit) { return cleaned(logit); });
+  if (allowed.empty()) {
+    transform(logits, logits_, [](float logit) { return cleaned(logit); });
+  } else {
+    each_word(allowed, logits.size(), [&](std::uint64_t word, std::size_t start, std::size_t count) {
+      const auto to = std::span(logits_).subspan(start, count);
+      if (word == kAllBits) {
+        transform(logits.subspan(start, count), to, [](float logit) { return cleaned(logit); });
+        return;
+      }
+      std::fill(to.begin(), to.end(), kNever);
+      for (; word != 0; word &= word - 1) {
+        const auto i = static_cast<std::size_t>(std::countr_zero(word));
+        if (i < count) to[i] = cleaned(logits[start + i]);
+      }
+    });
+  }
   block_maxima_.clear();
   sorted_.clear();
   list_.clear();
+  places_.clear();
 }
 
 float* Candidates::logit_of(TokenId token) {
-  MLXR_DCHECK(whole_, "the candidates have been cut");
   const auto index = static_cast<std::size_t>(token);
-  return token >= 0 && index < logits_.size() ? &logits_[index] : nullptr;
+  if (token < 0 || index >= logits_.size()) return nullptr;
+  if (whole_) {
+    block_maxima_.clear();
+    sorted_.clear();
+    return &logits_[index];
+  }
+  if (places_.empty()) {
+    places_.assign(logits_.size(), 0);
+    for (std::size_t i = 0; i < list_.size(); ++i)
+      places_[static_cast<std::size_t>(list_[i].token)] = static_cast<std::uint32_t>(i + 1);
+  }
+  if (places_[index] == 0) return nullptr;
+  changed_ = true;
+  return &list_[places_[index] - 1].logit;
 }
 
 void Candidates::add(TokenId token, float amount) {
   if (float* logit = logit_of(token)) *logit = cleaned(*logit + amount);
+}
+
+void Candidates::settle() {
+  if (!changed_) return;
+  std::sort(list_.begin(), list_.end(), before);
+  places_.clear();
+  changed_ = false;
 }
 
 void Candidates::find_block_maxima() {
@@ -108,6 +176,7 @@ void Candidates::find_block_maxima() {
 }
 
 float Candidates::highest() {
+  settle();
   if (!whole_) return list_.empty() ? kNever : list_.front().logit;
   find_block_maxima();
   return block_maximum(block_maxima_.data(), block_maxima_.size());
@@ -140,6 +209,7 @@ void Candidates::select(std::size_t count) {
 
 std::span<const Candidate> Candidates::best(std::size_t count) {
   count = std::min(count, size());
+  settle();
   if (!whole_) return std::span(list_).first(count);
   if (sorted_.size() < count) select(count);
   return std::span(sorted_).first(count);
@@ -148,6 +218,8 @@ std::span<const Candidate> Candidates::best(std::size_t count) {
 void Candidates::keep_best(std::size_t count) {
   count = std::clamp<std::size_t>(count, 1, std::max<std::size_t>(size(), 1));
   if (!whole_) {
+    settle();
+    places_.clear();
     list_.resize(std::min(count, list_.size()));
     return;
   }
@@ -160,7 +232,55 @@ void Candidates::keep_best(std::size_t count) {
 void Candidates::replace(std::vector<Candidate> list) {
   std::sort(list.begin(), list.end(), before);
   list_ = std::move(list);
+  places_.clear();
   whole_ = false;
+  changed_ = false;
+}
+
+void Candidates::keep_from(float lowest) {
+  constexpr std::size_t kFirstLook = 128;
+  std::size_t read = 0;
+  for (std::size_t count = kFirstLook; read < size(); count *= 4) {
+    const auto some = best(count);
+    for (; read < some.size(); ++read) {
+      if (some[read].logit < lowest) return keep_best(read);
+    }
+  }
+}
+
+void Candidates::drop_best(std::size_t count) {
+  MLXR_DCHECK(count < size(), "no candidate would be left");
+  const auto dropped = best(count);
+  if (whole_) {
+    for (const Candidate& candidate : dropped)
+      logits_[static_cast<std::size_t>(candidate.token)] = kNever;
+    block_maxima_.clear();
+    sorted_.clear();
+    return;
+  }
+  list_.erase(list_.begin(), list_.begin() + static_cast<std::ptrdiff_t>(count));
+  places_.clear();
+}
+
+// Sums of kLanes each, so that additions need not wait for each other.
+Candidates::Spread Candidates::spread() {
+  const auto top = static_cast<double>(highest());
+  std::array<double, kLanes> sums{};
+  std::array<double, kLanes> squares{};
+  std::size_t counted = 0;
+  std::size_t lane = 0;
+  for_each([&](const Candidate& candidate) {
+    if (candidate.logit == kNever) return;
+    const double below = static_cast<double>(candidate.logit) - top;
+    sums[lane] += below;
+    squares[lane] += below * below;
+    lane = (lane + 1) % kLanes;
+    ++counted;
+  });
+  if (counted == 0) return {};
+  const double mean = std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(counted);
+  const double square = std::accumulate(squares.begin(), squares.end(), 0.0) / static_cast<double>(counted);
+  return {counted, std::sqrt(std::max(square - mean * mean, 0.0))};
 }
 
 double Candidates::weight_sum() {
@@ -210,27 +330,37 @@ void Candidates::divide(float divisor) {
   sorted_.clear();
 }
 
-TokenId Candidates::at(double unit) {
+Candidates::Draw Candidates::at(double unit) {
+  MLXR_DCHECK(highest() > kNever, "there is nothing to draw");
+  return whole_ ? draw_from_whole(unit) : draw_from_list(unit);
+}
+
+Candidates::Draw Candidates::draw_from_list(double unit) {
+  const double total = weight_sum();
   const float top = highest();
-  if (top == kNever) return whole_ || list_.empty() ? 0 : list_.front().token;
-  const double target = unit * weight_sum();
   double sum = 0;
-  if (!whole_) {
-    for (const Candidate& candidate : list_) {
-      sum += static_cast<double>(exp_negative(candidate.logit - top));
-      if (sum > target) return candidate.token;
-    }
-    return list_.front().token;  // rounding let the point fall behind the last one
+  for (const Candidate& candidate : list_) {
+    const auto weight = static_cast<double>(exp_negative(candidate.logit - top));
+    sum += weight;
+    if (sum > unit * total) return {candidate.token, weight / total};
   }
+  return {list_.front().token, 1.0 / total};  // rounding let the point fall behind the last one
+}
+
+Candidates::Draw Candidates::draw_from_whole(double unit) {
+  const double total = weight_sum();
+  const float top = highest();
+  const double target = unit * total;
+  double sum = 0;
   std::size_t block = 0;
   while (block + 1 < block_sums_.size() && sum + block_sums_[block] <= target)
     sum += block_sums_[block++];
-  TokenId last = static_cast<TokenId>(std::find(logits_.begin(), logits_.end(), top) - logits_.begin());
+  Draw last{static_cast<TokenId>(std::find(logits_.begin(), logits_.end(), top) - logits_.begin()), 1.0 / total};
   for (std::size_t i = block * kBlock; i < std::min((block + 1) * kBlock, logits_.size()); ++i) {
-    const auto share = static_cast<double>(exp_negative(logits_[i] - top));
-    if (share > 0) last = static_cast<TokenId>(i);
-    sum += share;
-    if (sum > target && share > 0) break;
+    const auto weight = static_cast<double>(exp_negative(logits_[i] - top));
+    if (weight > 0) last = {static_cast<TokenId>(i), weight / total};
+    sum += weight;
+    if (sum > target && weight > 0) break;
   }
   return last;
 }

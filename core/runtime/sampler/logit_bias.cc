@@ -3,11 +3,11 @@
 namespace mlxr {
 namespace {
 
-class LogitBiasStage final : public SamplingStage {
+class LogitBiasStage final : public CloneableStage<LogitBiasStage> {
  public:
   explicit LogitBiasStage(const SamplingParams& params) : bias_(params.logit_bias) {}
 
-  void apply(Candidates& candidates) override {
+  void apply(Candidates& candidates, const SequenceView& /*sequence*/) override {
     for (const auto& [token, amount] : bias_)
       candidates.add(token, amount);
   }
@@ -18,7 +18,8 @@ class LogitBiasStage final : public SamplingStage {
 
 }  // namespace
 
-std::unique_ptr<SamplingStage> make_logit_bias_stage(const SamplingParams& params) {
+std::unique_ptr<SamplingStage> make_logit_bias_stage(const StageContext& context) {
+  const SamplingParams& params = context.params;
   if (params.logit_bias.empty()) return nullptr;
   return std::make_unique<LogitBiasStage>(params);
 }

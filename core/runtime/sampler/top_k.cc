@@ -3,10 +3,10 @@
 namespace mlxr {
 namespace {
 
-class TopKStage final : public SamplingStage {
+class TopKStage final : public CloneableStage<TopKStage> {
  public:
   explicit TopKStage(int count) : count_(static_cast<std::size_t>(count)) {}
-  void apply(Candidates& candidates) override { candidates.keep_best(count_); }
+  void apply(Candidates& candidates, const SequenceView& /*sequence*/) override { candidates.keep_best(count_); }
 
  private:
   std::size_t count_;
@@ -14,7 +14,8 @@ class TopKStage final : public SamplingStage {
 
 }  // namespace
 
-std::unique_ptr<SamplingStage> make_top_k_stage(const SamplingParams& params) {
+std::unique_ptr<SamplingStage> make_top_k_stage(const StageContext& context) {
+  const SamplingParams& params = context.params;
   if (params.top_k <= 0) return nullptr;
   return std::make_unique<TopKStage>(params.top_k);
 }

@@ -5,11 +5,11 @@ namespace mlxr {
 namespace {
 
 // Nucleus sampling (Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020).
-class TopPStage final : public SamplingStage {
+class TopPStage final : public CloneableStage<TopPStage> {
  public:
   explicit TopPStage(float mass) : mass_(mass) {}
 
-  void apply(Candidates& candidates) override {
+  void apply(Candidates& candidates, const SequenceView& /*sequence*/) override {
     const double wanted = static_cast<double>(mass_) * candidates.weight_sum();
     const float top = candidates.highest();
     double sum = 0;
@@ -31,7 +31,8 @@ class TopPStage final : public SamplingStage {
 
 }  // namespace
 
-std::unique_ptr<SamplingStage> make_top_p_stage(const SamplingParams& params) {
+std::unique_ptr<SamplingStage> make_top_p_stage(const StageContext& context) {
+  const SamplingParams& params = context.params;
   if (params.top_p >= 1.0F) return nullptr;
   return std::make_unique<TopPStage>(params.top_p);
 }

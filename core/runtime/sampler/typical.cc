@@ -7,11 +7,11 @@
 namespace mlxr {
 namespace {
 
-class TypicalStage final : public SamplingStage {
+class TypicalStage final : public CloneableStage<TypicalStage> {
  public:
   explicit TypicalStage(float mass) : mass_(mass) {}
 
-  void apply(Candidates& candidates) override {
+  void apply(Candidates& candidates, const SequenceView& /*sequence*/) override {
     const float top = candidates.highest();
     const double sum = candidates.weight_sum();
     const double log_sum = std::log(sum);
@@ -56,7 +56,8 @@ class TypicalStage final : public SamplingStage {
 
 }  // namespace
 
-std::unique_ptr<SamplingStage> make_typical_stage(const SamplingParams& params) {
+std::unique_ptr<SamplingStage> make_typical_stage(const StageContext& context) {
+  const SamplingParams& params = context.params;
   if (params.typical_p >= 1.0F) return nullptr;
   return std::make_unique<TypicalStage>(params.typical_p);
 }

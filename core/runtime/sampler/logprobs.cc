@@ -1,0 +1,47 @@
+#include "core/runtime/sampler/logprobs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace mlxr {
+namespace {
+
+constexpr double kNever = -std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+Logprobs LogprobReader::read(std::span<const float> logits, TokenId token, std::size_t num_top) {
+  candidates_.assign(logits);
+  const auto top = static_cast<double>(candidates_.highest());
+  Logprobs made{.chosen = {token, kNever}, .rank = static_cast<std::int64_t>(logits.size()), .top = {}};
+  if (top == kNever) return made;
+  const double log_sum = std::log(candidates_.weight_sum());
+  const auto logprob = [&](float logit) { return static_cast<double>(logit) - top - log_sum; };
+  for (const Candidate& candidate : candidates_.best(num_top))
+    made.top.push_back({candidate.token, logprob(candidate.logit)});
+  const float* chosen = candidates_.logit_of(token);
+  if (chosen == nullptr) return made;
+  made.chosen.logprob = logprob(*chosen);
+  made.rank = 0;
+  candidates_.for_each([&](const Candidate& candidate) {
+    made.rank += candidate.logit > *chosen || (candidate.logit == *chosen && candidate.token < token) ? 1 : 0;
+  });
+  return made;
+}
+
+Logprobs processed_logprobs(Sampler& sampler, std::span<const float> logits, TokenMask allowed, TokenId token,
+                            std::size_t num_top) {
+  const std::vector<TokenProbability> distribution = sampler.distribution(logits, allowed);
+  Logprobs made{.chosen = {token, kNever}, .rank = static_cast<std::int64_t>(logits.size()), .top = {}};
+  for (std::size_t i = 0; i < distribution.size(); ++i) {
+    const TokenLogprob entry{distribution[i].token, std::log(distribution[i].probability)};
+    if (i < num_top) made.top.push_back(entry);
+    if (entry.token != token) continue;
+    made.chosen = entry;
+    made.rank = static_cast<std::int64_t>(i);
+  }
+  return made;
+}
+
+}  // namespace mlxr
