@@ -34,12 +34,12 @@ inline constexpr int kMaxPriority = 100;
 
 struct ScheduledRequest {
   RequestId id = 0;
-  std::string caller_key;  // whom the work is counted for; requests without a key share ""
-  int priority = 0;        // higher goes first
+  std::string caller_key{};  // whom the work is counted for; requests without a key share ""
+  int priority = 0;          // higher goes first
   std::int64_t prompt_tokens = 0;
   std::int64_t max_tokens = -1;  // to generate at most; -1 is unknown
-  TimePoint arrival;
-  std::optional<TimePoint> deadline;
+  TimePoint arrival{};
+  std::optional<TimePoint> deadline{};
 };
 
 // Tokens of one request in one step: `num_tokens` known ones from its context on, then `draft_tokens` proposed ones.
