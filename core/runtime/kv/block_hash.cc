@@ -17,6 +17,19 @@ std::string BlockHash::hex() const {
   return text;
 }
 
+std::optional<BlockHash> BlockHash::from_hex(std::string_view text) {
+  BlockHash hash;
+  if (text.size() != 2 * hash.bytes.size()) return std::nullopt;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit && !(c >= 'a' && c <= 'f')) return std::nullopt;
+    std::uint8_t& byte = hash.bytes[i / 2];
+    byte = static_cast<std::uint8_t>(byte * 16 + (digit ? c - '0' : c - 'a' + 10));
+  }
+  return hash;
+}
+
 Sha256::Sha256() : state_(EVP_MD_CTX_new()) {
   MLXR_CHECK(state_ != nullptr && EVP_DigestInit_ex(state_, EVP_sha256(), nullptr) == 1, "libcrypto has SHA-256");
 }

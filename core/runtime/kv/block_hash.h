@@ -7,7 +7,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <cstring>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,17 @@ struct BlockHash {
 
   bool operator==(const BlockHash&) const = default;
   std::string hex() const;
+  // Of 64 lower-case digits; nothing when `text` is anything else.
+  static std::optional<BlockHash> from_hex(std::string_view text);
+};
+
+// For hashed containers: the bytes are random as they are.
+struct BlockHashHash {
+  std::size_t operator()(const BlockHash& hash) const {
+    std::size_t word;
+    std::memcpy(&word, hash.bytes.data(), sizeof word);
+    return word;
+  }
 };
 
 // SHA-256. One thread at a time; reset by finish().
