@@ -74,6 +74,7 @@ class Llama : public Model {
     return apply_output_head(step, h, {.norm = output_norm_, .output = output_, .eps = eps});
   }
 
+  std::vector<std::int64_t> kv_windows() const override { return {config().sliding_window}; }
   std::vector<KvLayerLayout> kv_layers() const override {
     return {layers_.size(), KvLayerLayout{config().num_kv_heads, config().head_dim, config().head_dim}};
   }

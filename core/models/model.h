@@ -18,6 +18,8 @@ class Model {
   virtual ~Model() = default;
 
   virtual StepOutput forward(const ForwardContext& step) const = 0;
+  // Tokens that the layers of each KV group see, 0 for all: [groups of kv_layers()].
+  virtual std::vector<std::int64_t> kv_windows() const { return {0}; }
   // What each layer keeps a token.
   virtual std::vector<KvLayerLayout> kv_layers() const = 0;
 

@@ -74,7 +74,12 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path, 
   if (!weights.ok()) return weights.status().with_context(path);
   loaded->model_ = std::move(weights->model);
   loaded->warnings_ = std::move(weights->warnings);
-  MLXR_RETURN_IF_ERROR(loaded->open_cache(options));
+  MLXR_ASSIGN_OR_RETURN(const std::int64_t context, loaded->context_for(options.context));
+  if (context > loaded->model_->config().context_length) {
+    loaded->warnings_.push_back(fmt::format("the context of {} tokens is longer than the {} of the model's training",
+                                            context, loaded->model_->config().context_length));
+  }
+  if (options.own_cache) MLXR_RETURN_IF_ERROR(loaded->open_cache(options, context));
   if (options.tokenizer) {
     MLXR_ASSIGN_OR_RETURN(loaded->tokenizer_, load_tokenizer(path));
     MLXR_RETURN_IF_ERROR(loaded->read_side_files());
@@ -100,16 +105,17 @@ Status LoadedModel::make_backend(const ModelOptions& options) {
   return {};
 }
 
-Status LoadedModel::open_cache(const ModelOptions& options) {
-  const std::int64_t own = model_->config().context_length;
-  if (options.context < 0)
-    return invalid_argument(fmt::format("a context of {} tokens makes no sense", options.context));
-  const std::int64_t context = options.context > 0 ? options.context : std::min(own, kDefaultMaxContext);
-  if (context > own) {
-    warnings_.push_back(
-        fmt::format("the context of {} tokens is longer than the {} of the model's training", context, own));
-  }
-  MLXR_ASSIGN_OR_RETURN(const KvType type, kv_type(options.kv_type, *source_));
+Result<std::int64_t> LoadedModel::context_for(std::int64_t requested) const {
+  if (requested < 0) return invalid_argument(fmt::format("a context of {} tokens makes no sense", requested));
+  return requested > 0 ? requested : std::min(model_->config().context_length, kDefaultMaxContext);
+}
+
+Result<KvType> LoadedModel::kv_type_for(const std::string& name) const {
+  return kv_type(name, *source_);
+}
+
+Status LoadedModel::open_cache(const ModelOptions& options, std::int64_t context) {
+  MLXR_ASSIGN_OR_RETURN(const KvType type, kv_type_for(options.kv_type));
   const std::int64_t num_blocks = (context + kBlockTokens - 1) / kBlockTokens;
   MLXR_ASSIGN_OR_RETURN(
       storage_,

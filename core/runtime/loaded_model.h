@@ -27,6 +27,8 @@ struct ModelOptions {
   // A name of kv_type.def; "auto": f16 for quantised weights, and f32 where the weights are exact enough to show the
   // difference.
   std::string kv_type = "auto";
+  // False: no KV memory of its own, for an engine that brings its own; cache() and runner() must not be called then.
+  bool own_cache = true;
   bool tokenizer = true;  // false: ids only, for files whose tokenizer is missing or not supported
   // Puts another backend in front of the chosen one, which outlives it: to record what passes, say.
   std::function<std::unique_ptr<Backend>(Backend& inner)> decorate = {};
@@ -56,6 +58,11 @@ class LoadedModel {
   const ChatPrompt* chat_prompt() const { return chat_prompt_ ? &*chat_prompt_ : nullptr; }
   const SamplingDefaults& sampling_defaults() const { return sampling_defaults_; }
 
+  // The length that a sequence may have: `requested`, or for 0 the model's own, at most kDefaultMaxContext.
+  Result<std::int64_t> context_for(std::int64_t requested) const;
+  // ModelOptions::kv_type as a type.
+  Result<KvType> kv_type_for(const std::string& name) const;
+
   KvCache& cache() { return *cache_; }
   StepRunner& runner() { return *runner_; }
   std::int64_t context() const { return cache_->max_length(); }
@@ -69,7 +76,7 @@ class LoadedModel {
   LoadedModel() = default;
   Status open_backend(const ModelOptions& options);
   Status make_backend(const ModelOptions& options);
-  Status open_cache(const ModelOptions& options);
+  Status open_cache(const ModelOptions& options, std::int64_t context);
   Status read_side_files();
 
   std::string path_;

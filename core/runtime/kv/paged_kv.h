@@ -148,6 +148,9 @@ class PagedKv : public KvCache {
   void commit(SequenceId sequence, std::span<const std::int32_t> tokens);
   std::vector<PublishedBlock> take_published();
 
+  // Where the sequence's chain of names starts: the parent of its first block.
+  const BlockHash& scope(SequenceId sequence) const { return at(sequence).scope; }
+
   // A sequence with the same tokens, all of which must be committed; it shares every block.
   Result<SequenceId> fork(SequenceId sequence);
 

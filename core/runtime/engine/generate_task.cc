@@ -1,0 +1,164 @@
+#include "core/runtime/engine/generate_task.h"
+
+#include <fmt/core.h>
+
+namespace mlxr {
+
+GenerateTask::GenerateTask(Job& job, RequestId id, int choice, std::shared_ptr<const GenerateRequest> request,
+                           Sampler sampler, GenerationShared& shared)
+    : Task(job, id),
+      request_(std::move(request)),
+      shared_(shared),
+      choice_(choice),
+      tokens_(request_->prompt),
+      sampler_(std::move(sampler)),
+      stops_(request_->stop) {
+  if (shared_.tokenizer != nullptr) decoder_.emplace(*shared_.tokenizer, StreamDecoderOptions{.at_start = false});
+  if (request_->constraint) constraint_ = request_->constraint();
+  finish_.choice = choice_;
+  finish_.seed = sampler_.seed();
+}
+
+RowsWanted GenerateTask::logits_wanted(const TaskPiece& piece) const {
+  const bool in_prompt = piece.context < num_prompt_tokens();
+  if (piece.num_drafts > 0 || (in_prompt && wants_prompt_logprobs())) return RowsWanted::kAll;
+  return piece.samples ? RowsWanted::kLast : RowsWanted::kNone;
+}
+
+std::span<const float> GenerateTask::row(const PieceRows& rows, std::int64_t index) const {
+  const auto vocab = static_cast<std::size_t>(shared_.vocab_size);
+  return rows.logits.subspan(static_cast<std::size_t>(index) * vocab, vocab);
+}
+
+// Row i tells of the token after position context + i.
+void GenerateTask::read_prompt_logprobs(const TaskPiece& piece, const PieceRows& rows) {
+  for (std::int64_t i = 0; i < piece.num_known && piece.context + i + 1 < num_prompt_tokens(); ++i) {
+    // A preempted prompt is computed again; its first rows were read before.
+    if (static_cast<std::int64_t>(prompt_logprobs_.size()) > piece.context + i) continue;
+    const TokenId token = tokens_[static_cast<std::size_t>(piece.context + i + 1)];
+    prompt_logprobs_.push_back(
+        shared_.logprobs.read(row(rows, i), token, static_cast<std::size_t>(request_->top_logprobs)));
+  }
+}
+
+Result<TaskProgress> GenerateTask::consume(const TaskPiece& piece, const PieceRows& rows, TimePoint now) {
+  if (wants_prompt_logprobs()) read_prompt_logprobs(piece, rows);
+  TaskProgress progress;
+  if (!piece.samples) return progress;
+  job().note_first_token(now);
+  if (!prompt_told_ && choice_ == 0) {
+    job().send(PromptEvent{.prompt_tokens = num_prompt_tokens(),
+                           .cached_tokens = job().report().cached_tokens,
+                           .logprobs = std::move(prompt_logprobs_)});
+  }
+  prompt_told_ = true;
+
+  DeltaEvent delta{.choice = choice_, .tokens = {}, .logprobs = {}, .text = {}};
+  const auto drafts_at = tokens_.size();
+  const auto num_rows = static_cast<std::int64_t>(rows.logits.size()) / shared_.vocab_size;
+  std::int64_t at = num_rows - 1 - piece.num_drafts;
+  const std::vector<TokenId> drafts(proposed_.begin(), proposed_.begin() + piece.num_drafts);
+  while (true) {
+    MLXR_ASSIGN_OR_RETURN(const std::optional<TokenId> token, next(row(rows, at), delta));
+    if (!token) {
+      progress.finished = true;
+      break;
+    }
+    const bool accepted =
+        progress.num_accepted < piece.num_drafts && *token == drafts[static_cast<std::size_t>(progress.num_accepted)];
+    if (!append(*token, delta)) {
+      progress.finished = true;
+      progress.num_accepted += accepted ? 1 : 0;
+      break;
+    }
+    if (!accepted) {
+      progress.finished = !append_forced(delta);
+      break;
+    }
+    ++progress.num_accepted;
+    ++at;
+  }
+  progress.num_generated = static_cast<std::int64_t>(tokens_.size() - drafts_at);
+  finish_.speculation.proposed += piece.num_drafts;
+  finish_.speculation.accepted += progress.num_accepted;
+  job().report().generated_tokens += progress.num_generated;
+  send(delta);
+  if (progress.finished) job().send(finish_);
+  return progress;
+}
+
+Result<std::optional<TokenId>> GenerateTask::next(std::span<const float> logits, DeltaEvent& delta) {
+  if (request_->max_tokens >= 0 && num_generated() >= request_->max_tokens) {
+    finish(FinishReason::kMaxTokens, delta);
+    return std::optional<TokenId>();
+  }
+  Result<TokenId> sampled = sampler_.sample(logits, constraint_ ? constraint_->mask() : TokenMask{});
+  if (!sampled.ok()) return sampled.status().with_context(fmt::format("token {} of the answer", num_generated()));
+  const TokenId token = *sampled;
+  if (shared_.tokenizer != nullptr && !request_->ignore_end_of_text && shared_.tokenizer->is_end_of_generation(token)) {
+    finish(FinishReason::kEndOfText, delta);
+    return std::optional<TokenId>();
+  }
+  if (constraint_ && !constraint_->accept(token)) {
+    return internal(fmt::format("the constraint allowed token {} and then refused it", token));
+  }
+  if (keeps_logprobs()) {
+    Logprobs logprobs = shared_.logprobs.read(logits, token, static_cast<std::size_t>(request_->top_logprobs));
+    finish_.cumulative_logprob += logprobs.chosen.logprob;
+    if (request_->logprobs) delta.logprobs.push_back(std::move(logprobs));
+  }
+  return std::optional<TokenId>(token);
+}
+
+bool GenerateTask::append(TokenId token, DeltaEvent& delta) {
+  sampler_.accept(token);
+  tokens_.push_back(token);
+  delta.tokens.push_back(token);
+  ++finish_.num_tokens;
+  if (decoder_) delta.text += stops_.push(decoder_->push(token));
+  if (stops_.stopped()) {
+    finish_.stop_string = *stops_.stopped_by();
+    finish_.reason = FinishReason::kStopString;
+    return false;
+  }
+  if (static_cast<std::int64_t>(tokens_.size()) >= shared_.context) {
+    finish(FinishReason::kContextFull, delta);
+    return false;
+  }
+  // Known without another step.
+  if (request_->max_tokens >= 0 && num_generated() >= request_->max_tokens) {
+    finish(FinishReason::kMaxTokens, delta);
+    return false;
+  }
+  return true;
+}
+
+// Log probabilities need the logits of every token, so that nothing is jumped over when they are wanted.
+bool GenerateTask::append_forced(DeltaEvent& delta) {
+  if (!constraint_ || keeps_logprobs()) return true;
+  for (const TokenId token : constraint_->forced()) {
+    if (!constraint_->accept(token)) break;
+    if (!append(token, delta)) return false;
+  }
+  return true;
+}
+
+void GenerateTask::finish(FinishReason reason, DeltaEvent& delta) {
+  finish_.reason = reason;
+  if (!decoder_) return;
+  delta.text += stops_.push(decoder_->flush());
+  delta.text += stops_.flush();
+}
+
+void GenerateTask::send(DeltaEvent& delta) {
+  if (!delta.tokens.empty() || !delta.text.empty()) job().send(std::move(delta));
+}
+
+void GenerateTask::cancelled() {
+  DeltaEvent delta{.choice = choice_, .tokens = {}, .logprobs = {}, .text = {}};
+  finish(FinishReason::kCancelled, delta);
+  send(delta);
+  job().send(finish_);
+}
+
+}  // namespace mlxr
