@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "core/base/check.h"
 #include "daemon/scheduler/fair_scheduler.h"
@@ -11,29 +12,28 @@ namespace mlxr {
 
 // Priority, raised by waiting as far as the highest priority that waits: further would make a long queue of one caller
 // count for more than fairness between callers.
-int FairScheduler::waiting_level(const RequestState& request, TimePoint now) const {
+int FairScheduler::waiting_level(std::int64_t wait_key, int priority, TimePoint now) const {
   const auto now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
-  const double aged = std::floor(static_cast<double>(now_ns - request.wait_key) / (options_.aging_ms * 1e6));
+  const double aged = static_cast<double>(now_ns - wait_key) / (options_.aging_ms * 1e6);
   const int highest = waiting_priorities_.rbegin()->first;
-  if (aged >= highest) return highest;
-  return std::max(request.request.priority, static_cast<int>(std::max(aged, -1.0 * kMaxPriority)));
+  if (priority == highest || aged >= highest) return highest;
+  return std::max(priority, static_cast<int>(std::floor(std::max(aged, -1.0 * kMaxPriority))));
 }
 
 RequestState* FairScheduler::queue_head(TimePoint now) const {
-  RequestState* best = nullptr;
+  const auto rank = [](const WaitingCaller& waiting) {
+    return std::tuple(waiting.service, waiting.wait_key, waiting.order);
+  };
+  const bool one_level = waiting_priorities_.size() == 1;
+  const WaitingCaller* best = nullptr;
   int best_level = 0;
-  for (const CallerAccount* caller : accounts_.waiting()) {
-    RequestState* request = *caller->waiting.begin();
-    const int level = waiting_level(*request, now);
-    const bool better =
-        best == nullptr || level > best_level ||
-        (level == best_level && (caller->service < best->caller->service ||
-                                 (caller->service == best->caller->service && WaitsBefore()(request, best))));
-    if (!better) continue;
-    best = request;
+  for (const WaitingCaller& waiting : accounts_.waiting()) {
+    const int level = one_level ? 0 : waiting_level(waiting.wait_key, waiting.priority, now);
+    if (best != nullptr && (level < best_level || (level == best_level && rank(waiting) >= rank(*best)))) continue;
+    best = &waiting;
     best_level = level;
   }
-  return best;
+  return *best->caller->waiting.begin();
 }
 
 // Whether this step has prefill tokens for one more request: some are left over, or it comes before all that run. To
@@ -157,7 +157,7 @@ void FairScheduler::admit(TimePoint now, KvLedger& ledger) {
       fail_too_large(head, head.length, ledger);
       continue;
     }
-    const int level = waiting_level(head, now);
+    const int level = waiting_level(head.wait_key, head.request.priority, now);
     const bool swapped = head.phase == RequestPhase::kSwapped;
     if (!(swapped && head.phase_before_swap == RequestPhase::kDecode) && !prefill_wants(head, level)) return;
     if (!make_slot(head, ledger)) return;

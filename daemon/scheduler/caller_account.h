@@ -21,6 +21,17 @@
 
 namespace mlxr {
 
+struct CallerAccount;
+
+// A caller for whom something waits, and the first of its queue: what the choice between callers reads, side by side.
+struct WaitingCaller {
+  CallerAccount* caller = nullptr;
+  double service = 0;
+  std::int64_t wait_key = 0;
+  std::uint64_t order = 0;
+  int priority = 0;
+};
+
 struct CallerAccount {
   std::string key;
   double weight = 1;
@@ -42,7 +53,7 @@ class CallerAccounts {
   CallerAccount& account(std::string_view key);
   const CallerAccount* find(std::string_view key) const;
   // Callers with a waiting request, in no order.
-  const std::vector<CallerAccount*>& waiting() const { return waiting_; }
+  const std::vector<WaitingCaller>& waiting() const { return waiting_; }
 
   // Lifts a caller for whom nothing waits, before it gets a new request: to the least service among callers that wait,
   // or, when none does, to where the last admission was and to `prefill_floor`, the service that prefill has reached.
@@ -68,10 +79,15 @@ class CallerAccounts {
   };
 
   void close_idle();
+  void add_service(CallerAccount& caller, double service);
+  void note_head(CallerAccount& caller);
+
+  static constexpr std::size_t kMinAccountsKept = 4096;
 
   const SchedulerOptions& options_;
+  std::size_t close_idle_at_ = kMinAccountsKept;
   std::unordered_map<std::string, std::unique_ptr<CallerAccount>, Hash, std::equal_to<>> accounts_;
-  std::vector<CallerAccount*> waiting_;
+  std::vector<WaitingCaller> waiting_;
   // Service of the caller that was admitted last, before its charge: where one that comes to an empty queue starts.
   double last_admitted_service_ = 0;
 };

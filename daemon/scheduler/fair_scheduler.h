@@ -65,7 +65,7 @@ class FairScheduler final : public Scheduler {
 
   // admission.cc
   void admit(TimePoint now, KvLedger& ledger);
-  int waiting_level(const RequestState& request, TimePoint now) const;
+  int waiting_level(std::int64_t wait_key, int priority, TimePoint now) const;
   RequestState* queue_head(TimePoint now) const;
   bool prefill_wants(const RequestState& head, int level) const;
   std::int64_t growth_tokens(const RequestState& request) const;
@@ -82,7 +82,7 @@ class FairScheduler final : public Scheduler {
   void preempt(RequestState& request, KvLedger& ledger);
   void fail_too_large(RequestState& request, std::int64_t tokens, KvLedger& ledger);
   bool reserve_decode(RequestState& request, std::int64_t tokens, KvLedger& ledger);
-  bool reserve_prefill(RequestState& request, std::int64_t tokens, KvLedger& ledger);
+  std::int64_t reserve_prefill(RequestState& request, std::int64_t tokens, KvLedger& ledger);
   // Makes room where every running request waits for some.
   Unblocked unblock(KvLedger& ledger);
 

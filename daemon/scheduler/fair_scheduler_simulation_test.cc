@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 #include <random>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "daemon/scheduler/scheduler_test_engine.h"
+#include "daemon/scheduler/scheduler_test_paged_ledger.h"
 
 namespace mlxr {
 namespace {
@@ -20,16 +22,12 @@ std::uint32_t num_seeds(std::uint32_t usual) {
 
 class Load {
  public:
-  explicit Load(std::uint32_t seed)
-      : random_(seed),
-        block_tokens_(pick({16, 32, 64})),
-        ledger_(skewed(400) + 3, block_tokens_),
-        driver_(options(), ledger_) {
-    ledger_.host_blocks = pick({0, 20, 1000});
-    ledger_.max_sequences = pick({1 << 20, 1 << 20, 3});
+  enum class Memory { kCounting, kPaged };
+
+  Load(std::uint32_t seed, Memory memory) : random_(seed), ledger_(make_ledger(memory)), driver_(options(), *ledger_) {
     num_callers_ = between(1, 6);
     arrivals_per_100_steps_ = pick({5, 30, 100, 300});
-    longest_prompt_ = pick({20, 200, 2000, 10000});
+    longest_prompt_ = pick({20, 200, 2000, memory == Memory::kPaged ? 500 : 10000});
     longest_answer_ = pick({3, 100, 600});
     driver_.accepted = [this](const StepPiece& piece) { return between(0, piece.draft_tokens); };
   }
@@ -51,8 +49,8 @@ class Load {
     for (const auto& [id, run] : driver_.runs())
       if (run.ending == Ending::kNone) tokens += run.request.prompt_tokens + run.answer_tokens;
     driver_.drain(1000 + 20 * tokens);
-    EXPECT_EQ(ledger_.free_blocks(), ledger_.total_blocks());
-    EXPECT_TRUE(ledger_.sequences().empty());
+    EXPECT_EQ(ledger_->free_blocks(), ledger_->total_blocks());
+    EXPECT_EQ(ledger_->num_held(), 0);
     const SchedulerStats& stats = driver_.scheduler().stats();
     EXPECT_EQ(stats.num_submitted, stats.num_finished + stats.num_cancelled + stats.num_expired + stats.num_failed);
     EXPECT_EQ(stats.waiting, 0);
@@ -62,7 +60,7 @@ class Load {
     for (const auto& [id, run] : driver_.runs()) {
       EXPECT_TRUE(run.ending != Ending::kFinished || run.generated() >= run.answer_tokens);
       // Only what is larger than all memory fails.
-      EXPECT_TRUE(run.ending != Ending::kFailed || ledger_.blocks_for(run.length) > ledger_.total_blocks());
+      EXPECT_TRUE(run.ending != Ending::kFailed || ledger_->blocks_for(run.length) > ledger_->total_blocks());
     }
   }
 
@@ -78,6 +76,27 @@ class Load {
   // Many short ones and a few long ones.
   std::int64_t skewed(std::int64_t longest) {
     return std::max(std::int64_t{1}, between(1, longest) * between(1, 100) / 100);
+  }
+
+  std::unique_ptr<TestLedger> make_ledger(Memory memory) {
+    const std::int64_t blocks = skewed(400) + 3;
+    const std::int64_t block_tokens = pick({16, 32, 64});
+    const std::int64_t max_sequences = pick({1000, 1000, 3});
+    const std::int64_t host_blocks = pick({0, 20, 1000});
+    if (memory == Memory::kPaged) {
+      PagedKvOptions options;
+      options.groups = {{.num_blocks = blocks}};
+      options.block_tokens = block_tokens;
+      options.max_length = 1 << 20;
+      options.max_sequences = max_sequences;
+      options.swap_blocks = host_blocks;
+      return std::make_unique<PagedLedger>(options, pick({0, 100, 1000}));
+    }
+    auto ledger = std::make_unique<CountingLedger>(blocks, block_tokens);
+    ledger->max_sequences = max_sequences;
+    ledger->host_blocks = host_blocks;
+    counting_ = ledger.get();
+    return ledger;
   }
 
   SchedulerOptions options() {
@@ -109,7 +128,8 @@ class Load {
     if (between(0, 9) == 0) wish.priority = static_cast<int>(between(-2, 2));
     if (between(0, 9) == 0) wish.deadline = std::chrono::milliseconds(between(1, 5000));
     const RequestId id = driver_.submit(wish);
-    if (id != 0 && between(0, 4) == 0) ledger_.prefixes[id] = between(0, wish.prompt_tokens - 1);
+    if (counting_ != nullptr && id != 0 && between(0, 4) == 0)
+      counting_->prefixes[id] = between(0, wish.prompt_tokens - 1);
   }
 
   RequestId random_live() {
@@ -128,8 +148,8 @@ class Load {
   }
 
   std::mt19937_64 random_;
-  std::int64_t block_tokens_;
-  CountingLedger ledger_;
+  CountingLedger* counting_ = nullptr;
+  std::unique_ptr<TestLedger> ledger_;
   StepDriver driver_;
   std::int64_t num_callers_ = 1;
   std::int64_t arrivals_per_100_steps_ = 0;
@@ -137,20 +157,28 @@ class Load {
   std::int64_t longest_answer_ = 0;
 };
 
-TEST(FairSchedulerSimulation, RandomLoads) {
+void run_loads(Load::Memory memory, std::uint32_t seeds) {
   std::uint64_t preempted = 0;
   std::uint64_t swapped = 0;
-  for (std::uint32_t seed = 1; seed <= num_seeds(60) && !HasFatalFailure(); ++seed) {
+  for (std::uint32_t seed = 1; seed <= seeds && !::testing::Test::HasFatalFailure(); ++seed) {
     SCOPED_TRACE(seed);
-    Load load(seed);
+    Load load(seed, memory);
     load.run(300);
     load.drain();
     preempted += load.driver().scheduler().stats().num_preempted;
     swapped += load.driver().scheduler().stats().num_swapped_out;
   }
   // The loads reach what they are meant to reach.
-  EXPECT_GT(preempted, 100u);
-  EXPECT_GT(swapped, 10u);
+  EXPECT_GT(preempted, seeds / 4);
+  EXPECT_GT(swapped, seeds / 20);
+}
+
+TEST(FairSchedulerSimulation, RandomLoads) {
+  run_loads(Load::Memory::kCounting, num_seeds(60));
+}
+
+TEST(FairSchedulerSimulation, RandomLoadsOnPagedKv) {
+  run_loads(Load::Memory::kPaged, num_seeds(20));
 }
 
 // Callers for whom something always waits: their service differs by the bound of the paper at most, at any time.

@@ -486,7 +486,7 @@ TEST(FairScheduler, ForcedTokensAreDecodedInOneStep) {
   auto scheduler = FairScheduler::create({}).value();
   ASSERT_TRUE(scheduler->submit({.id = 1, .caller_key = "", .prompt_tokens = 10, .arrival = {}, .deadline = {}}).ok());
   scheduler->plan({}, ledger);
-  ledger.grow(1, 10);
+  ledger.run(1, 10, 10);
   scheduler->report({milliseconds(1), {{.id = 1, .tokens_kept = 10, .tokens_generated = 6}}});
   const StepPlan& plan = scheduler->plan({}, ledger);
   ASSERT_EQ(plan.pieces.size(), 1u);

@@ -89,13 +89,17 @@ bool FairScheduler::reserve_decode(RequestState& request, std::int64_t tokens, K
   return true;
 }
 
-bool FairScheduler::reserve_prefill(RequestState& request, std::int64_t tokens, KvLedger& ledger) {
-  while (!ledger.reserve(request.request.id, tokens)) {
+// Room for as many of `tokens` as there is; the number.
+std::int64_t FairScheduler::reserve_prefill(RequestState& request, std::int64_t tokens, KvLedger& ledger) {
+  while (tokens > 0 && !ledger.reserve(request.request.id, tokens)) {
     RequestState* worst = victim(request.level);
-    if (worst == nullptr) return false;
-    preempt(*worst, ledger);
+    if (worst != nullptr) {
+      preempt(*worst, ledger);
+    } else {
+      tokens /= 2;
+    }
   }
-  return true;
+  return tokens;
 }
 
 FairScheduler::Unblocked FairScheduler::unblock(KvLedger& ledger) {

@@ -39,12 +39,12 @@ class StepDriver {
     std::int64_t generated() const { return length - request.prompt_tokens; }
   };
 
-  StepDriver(const SchedulerOptions& options, CountingLedger& ledger) : options_(options), ledger_(ledger) {
+  StepDriver(const SchedulerOptions& options, TestLedger& ledger) : options_(options), ledger_(ledger) {
     scheduler_ = FairScheduler::create(options).value();
   }
 
   FairScheduler& scheduler() { return *scheduler_; }
-  CountingLedger& ledger() { return ledger_; }
+  TestLedger& ledger() { return ledger_; }
   TimePoint now = TimePoint(std::chrono::hours(1));
   // Time of a step in ms, of its decode and prefill tokens.
   std::function<double(const StepPlan&)> step_ms = [](const StepPlan& plan) {
@@ -81,6 +81,7 @@ class StepDriver {
     run.request = request;
     run.answer_tokens = wish.answer_tokens;
     run.length = wish.prompt_tokens;
+    ledger_.set_length(request.id, run.length);
     return request.id;
   }
   Status last_status;
@@ -148,7 +149,7 @@ class StepDriver {
     ++num_ended_;
     const bool released_by_scheduler = ending == Ending::kExpired || ending == Ending::kFailed;
     if ((run.open || run.swapped) && !released_by_scheduler) ledger_.release(id);
-    ASSERT_EQ(ledger_.sequences().count(id), 0u);
+    ASSERT_FALSE(ledger_.holds(id));
     run.open = run.swapped = false;
   }
 
@@ -216,15 +217,15 @@ class StepDriver {
     for (const auto& [id, run] : runs_) {
       live += run.ending == Ending::kNone ? 1 : 0;
       open += run.open ? 1 : 0;
-      const auto sequence = ledger_.sequences().find(id);
-      ASSERT_EQ(sequence != ledger_.sequences().end(), run.open || run.swapped);
+      ASSERT_EQ(ledger_.holds(id), run.open || run.swapped);
       const bool decodes = run.open && run.generated() > 0 && recomputing_.count(id) == 0;
       ASSERT_TRUE(!decodes || seen.count(id) == 1) << "decode of " << id << " was skipped";
     }
     ASSERT_LE(open, options_.max_running);
     ASSERT_EQ(open, scheduler_->stats().running);
     ASSERT_EQ(live - open, scheduler_->stats().waiting);
-    ASSERT_EQ(ledger_.free_blocks() + ledger_.held_blocks(), ledger_.total_blocks());
+    const Status status = ledger_.check();
+    ASSERT_TRUE(status.ok()) << status.message();
   }
 
   PieceOutcome run_piece(const StepPiece& piece, std::vector<RequestId>& done) {
@@ -237,14 +238,15 @@ class StepDriver {
       outcome.tokens_generated = drafts + 1;
       if (run.first_token_step < 0) run.first_token_step = num_steps;
     }
-    ledger_.grow(piece.id, outcome.tokens_kept);
+    ledger_.run(piece.id, piece.num_tokens + piece.draft_tokens, outcome.tokens_kept);
     run.length += outcome.tokens_generated;
+    ledger_.set_length(piece.id, run.length);
     if (run.generated() >= run.answer_tokens) done.push_back(piece.id);
     return outcome;
   }
 
   SchedulerOptions options_;
-  CountingLedger& ledger_;
+  TestLedger& ledger_;
   std::unique_ptr<FairScheduler> scheduler_;
   std::map<RequestId, Run> runs_;
   std::set<RequestId> recomputing_;  // in prefill again after a preemption

@@ -1,6 +1,6 @@
 #pragma once
-// CountingLedger: KV memory of which only counts exist, for tests of schedulers. It aborts on calls that break the
-// contract of KvLedger.
+// KV memory for tests of schedulers. CountingLedger has only counts and aborts on calls that break the contract of
+// KvLedger; PagedLedger (scheduler_test_paged_ledger.h) stands on PagedKv.
 
 #include <algorithm>
 #include <cstdint>
@@ -8,11 +8,27 @@
 #include <optional>
 
 #include "core/base/check.h"
+#include "core/base/status.h"
 #include "core/runtime/engine/kv_ledger.h"
 
 namespace mlxr {
 
-class CountingLedger : public KvLedger {
+// What StepDriver does with KV memory beside what a scheduler may.
+class TestLedger : public KvLedger {
+ public:
+  // The request has `length` tokens; told before it is opened and whenever it grows.
+  virtual void set_length(RequestId id, std::int64_t length) = 0;
+  // A step wrote K/V of `tokens` tokens into room that was reserved; `kept` of them stay.
+  virtual void run(RequestId id, std::int64_t tokens, std::int64_t kept) = 0;
+  virtual bool holds(RequestId id) const = 0;
+  virtual std::int64_t num_held() const = 0;
+  // Tokens that there is room for beyond the context.
+  virtual std::int64_t reserved_tokens(RequestId id) const = 0;
+  // Between steps.
+  virtual Status check() const = 0;
+};
+
+class CountingLedger final : public TestLedger {
  public:
   CountingLedger(std::int64_t total_blocks, std::int64_t block_tokens)
       : total_(total_blocks), free_(total_blocks), block_tokens_(block_tokens) {}
@@ -84,21 +100,22 @@ class CountingLedger : public KvLedger {
     return true;
   }
 
-  // The engine's part: the step wrote `tokens` tokens that stay, into room that was reserved.
-  void grow(RequestId id, std::int64_t tokens) {
+  void set_length(RequestId, std::int64_t) override {}
+  void run(RequestId id, std::int64_t tokens, std::int64_t kept) override {
     Sequence& sequence = opened(id);
-    sequence.context += tokens;
-    MLXR_CHECK(blocks_for(sequence.context) <= sequence.blocks, "room was reserved");
+    MLXR_CHECK(blocks_for(sequence.context + tokens) <= sequence.blocks, "room was reserved");
+    sequence.context += kept;
   }
-  std::int64_t reserved_tokens(RequestId id) const {
+  bool holds(RequestId id) const override { return sequences_.count(id) != 0; }
+  std::int64_t num_held() const override { return static_cast<std::int64_t>(sequences_.size()); }
+  std::int64_t reserved_tokens(RequestId id) const override {
     return sequences_.at(id).blocks * block_tokens_ - sequences_.at(id).context;
   }
-  const std::map<RequestId, Sequence>& sequences() const { return sequences_; }
-  std::int64_t held_blocks() const {
+  Status check() const override {
     std::int64_t held = 0;
     for (const auto& [id, sequence] : sequences_)
       held += sequence.swapped ? 0 : sequence.blocks;
-    return held;
+    return held + free_ == total_ ? Status() : internal("blocks were lost");
   }
 
  private:

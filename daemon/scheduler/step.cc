@@ -107,7 +107,8 @@ void FairScheduler::plan_prefill(KvLedger& ledger) {
     if (std::isfinite(ms_left)) tokens = costs_.prefill_tokens_within(ms_left, request->context, tokens);
     if (first) tokens = std::max(tokens, least);
     if (tokens < least || tokens < 1) break;
-    if (!reserve_prefill(*request, tokens, ledger)) continue;
+    tokens = reserve_prefill(*request, tokens, ledger);
+    if (tokens == 0) continue;
     add_piece(*request, tokens, true);
     first = false;
     room -= tokens;
