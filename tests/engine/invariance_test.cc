@@ -123,9 +123,12 @@ TEST_P(Invariance, PreemptedAndSwapped) {
   setup_.engine.swap_tokens = 4096;
   setup_.scheduler.headroom_tokens = 0;
   setup_.scheduler.watermark = 0.0;
+  setup_.scheduler.min_swap_tokens = 0;
+  setup_.scheduler.swap_bytes_per_ms = 1e15;
   const auto engine = engine_or_die(setup_);
   expect_alike(*engine);
   EXPECT_GT(preemptions_, 0);
+  EXPECT_GT(engine->stats().scheduler.num_swapped_out, 0u);
 }
 
 TEST_P(Invariance, AfterARestart) {

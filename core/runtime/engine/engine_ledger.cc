@@ -113,7 +113,10 @@ bool EngineLedger::swap_out(RequestId request) {
 
 std::int64_t EngineLedger::swapped_blocks(RequestId request) const {
   const Task& task = at(request);
-  return task.sequence ? static_cast<std::int64_t>(cache_.blocks(*task.sequence).size()) : 0;
+  std::int64_t most = 0;
+  for (int group = 0; task.sequence && group < cache_.num_groups(); ++group)
+    most = std::max(most, cache_.num_held(*task.sequence, group));
+  return most;
 }
 
 bool EngineLedger::swap_in(RequestId request) {
