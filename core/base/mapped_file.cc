@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 namespace mlxr {
@@ -36,6 +38,19 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
   }
   ::close(fd);
   return std::shared_ptr<const MappedFile>(new MappedFile(path, {data, size}));
+}
+
+void prefault(std::span<const std::byte> mapped) {
+  if (mapped.empty()) return;
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const std::uintptr_t begin = reinterpret_cast<std::uintptr_t>(mapped.data()) / page * page;
+  const std::uintptr_t end = reinterpret_cast<std::uintptr_t>(mapped.data()) + mapped.size();
+#ifdef MADV_POPULATE_READ
+  if (::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_POPULATE_READ) == 0) return;
+#endif
+  // Older systems: touch each page.
+  for (std::uintptr_t address = begin; address < end; address += page)
+    static_cast<void>(*reinterpret_cast<const volatile std::byte*>(std::max(address, end - mapped.size())));
 }
 
 MappedFile::~MappedFile() {

@@ -30,4 +30,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
+// Reads the pages of a mapped range into memory, so that later accesses find them there. Best effort: pages may be
+// given back by the system at any time.
+void prefault(std::span<const std::byte> mapped);
+
 }  // namespace mlxr

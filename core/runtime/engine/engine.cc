@@ -5,7 +5,9 @@
 
 #include <fmt/core.h>
 
+#include "core/base/mapped_file.h"
 #include "core/runtime/engine/engine_loop.h"
+#include "core/runtime/engine/kv_sizing.h"
 #include "core/runtime/model_fingerprint.h"
 
 namespace mlxr {
@@ -18,10 +20,6 @@ constexpr std::size_t kMaxStopStrings = 256;
 Status check_range(const char* field, std::int64_t value, std::int64_t low, std::int64_t high) {
   if (value >= low && value <= high) return {};
   return invalid_argument(fmt::format("{} is {}, but must be from {} to {}", field, value, low, high));
-}
-
-std::int64_t blocks_of(std::int64_t tokens, std::int64_t block_tokens) {
-  return (tokens + block_tokens - 1) / block_tokens;
 }
 
 }  // namespace
@@ -44,24 +42,8 @@ Engine::Engine(std::unique_ptr<LoadedModel> model, std::int64_t context)
 Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<LoadedModel> model, std::unique_ptr<Scheduler> scheduler,
                                               const EngineOptions& options) {
   MLXR_RETURN_IF_ERROR(options.validate());
-  MLXR_ASSIGN_OR_RETURN(const std::int64_t context, model->context_for(options.context));
-  MLXR_ASSIGN_OR_RETURN(const KvType type, model->kv_type_for(options.kv_type));
-  const std::int64_t kv_tokens = options.kv_tokens > 0 ? options.kv_tokens : kDefaultKvSequences * context;
-
-  PagedKvOptions paging{.groups = {},
-                        .block_tokens = options.block_tokens,
-                        .max_length = context,
-                        .max_sequences = options.max_sequences,
-                        .swap_blocks = blocks_of(options.swap_tokens, options.block_tokens),
-                        .report_published = !options.store_folder.empty()};
-  KvLayout layout{
-      .layers = model->model().kv_layers(), .num_blocks = {}, .block_tokens = options.block_tokens, .type = type};
-  for (const std::int64_t window : model->model().kv_windows()) {
-    layout.num_blocks.push_back(blocks_of(kv_tokens, options.block_tokens));
-    paging.groups.push_back({.num_blocks = layout.num_blocks.back(), .window = window});
-  }
-  MLXR_RETURN_IF_ERROR(paging.validate());
-  MLXR_ASSIGN_OR_RETURN(std::unique_ptr<KvStorage> storage, model->backend().make_kv_storage(layout));
+  MLXR_ASSIGN_OR_RETURN(KvSizing sizing, size_kv(*model, options));
+  MLXR_ASSIGN_OR_RETURN(std::unique_ptr<KvStorage> storage, model->backend().make_kv_storage(sizing.layout));
   const std::string fingerprint = model_fingerprint(model->source()) + " " + storage->fingerprint();
   std::unique_ptr<BlockStore> store;
   if (!options.store_folder.empty()) {
@@ -72,16 +54,21 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<LoadedModel> model
                                                    .warn = options.warn}));
   }
 
-  std::unique_ptr<Engine> engine(new Engine(std::move(model), context));
+  if (options.prefault) {
+    for (const WeightTensor& tensor : model->source().tensors())
+      prefault(tensor.bytes);
+  }
+
+  std::unique_ptr<Engine> engine(new Engine(std::move(model), sizing.context));
   engine->inbox_->max_requests = options.max_new_requests;
   engine->loop_ = std::make_unique<Loop>(Loop::Parts{.model = *engine->model_,
                                                      .inbox = engine->inbox_,
                                                      .scheduler = std::move(scheduler),
                                                      .storage = std::move(storage),
-                                                     .cache = std::make_unique<PagedKv>(std::move(paging)),
+                                                     .cache = std::make_unique<PagedKv>(std::move(sizing.paging)),
                                                      .store = std::move(store),
                                                      .fingerprint = fingerprint,
-                                                     .context = context});
+                                                     .context = engine->context_});
   engine->thread_ = std::thread([loop = engine->loop_.get()] { loop->run(); });
   return engine;
 }

@@ -37,6 +37,10 @@ struct EngineOptions {
   std::int64_t swap_tokens = 0;         // of preempted sequences, kept in host memory
   std::size_t max_new_requests = 4096;  // submitted and not yet seen by the engine thread
 
+  // Reads all weights at the start, so that the first request does not wait for the disk, and memory in use is what was
+  // planned from then on.
+  bool prefault = true;
+
   // Prefixes that survive a restart; an empty folder keeps none.
   std::string store_folder = {};
   std::uint64_t store_max_bytes = std::uint64_t{8} << 30;
