@@ -43,7 +43,7 @@ LIBRARIES = {
     r"fmt/": ["core", "daemon", "cli", "bench", "tests"],
     r"nlohmann/": ["core/io", "core/models", "core/runtime", "daemon", "cli", "bench", "tests"],
     r"pcre2(posix)?\.h|utf8proc\.h": ["core/runtime/tokenizer", "core/runtime/template"],
-    r"CLI/": ["cli"],
+    r"CLI/": ["cli", "bench"],
     r"histedit\.h|editline/": ["cli"],
     r"gtest/|gmock/": ["tests"],
     r"benchmark/": ["bench"],
