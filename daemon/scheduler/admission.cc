@@ -13,11 +13,25 @@ namespace mlxr {
 // Priority, raised by waiting as far as the highest priority that waits: further would make a long queue of one caller
 // count for more than fairness between callers.
 int FairScheduler::waiting_level(std::int64_t wait_key, int priority, TimePoint now) const {
+  return aged_level(wait_key, priority, waiting_priorities_.rbegin()->first, now);
+}
+
+int FairScheduler::aged_level(std::int64_t wait_key, int level, int highest, TimePoint now) const {
+  if (level >= highest) return level;
   const auto now_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
   const double aged = static_cast<double>(now_ns - wait_key) / (options_.aging_ms * 1e6);
-  const int highest = waiting_priorities_.rbegin()->first;
-  if (priority == highest || aged >= highest) return highest;
-  return std::max(priority, static_cast<int>(std::floor(std::max(aged, -1.0 * kMaxPriority))));
+  if (aged >= highest) return highest;
+  return std::max(level, static_cast<int>(std::floor(std::max(aged, -1.0 * kMaxPriority))));
+}
+
+// A prompt that was admitted goes on aging until it is computed, up to the others that compete with it.
+void FairScheduler::age_prefill(TimePoint now) {
+  int highest = -kMaxPriority;
+  for (const RequestState* request : running_)
+    if (request->phase == RequestPhase::kPrefill) highest = std::max(highest, request->level);
+  for (RequestState* request : running_)
+    if (request->phase == RequestPhase::kPrefill)
+      request->level = aged_level(request->wait_key, request->level, highest, now);
 }
 
 RequestState* FairScheduler::queue_head(TimePoint now) const {
@@ -84,7 +98,7 @@ bool FairScheduler::make_slot(const RequestState& head, KvLedger& ledger) {
 std::int64_t FairScheduler::possible_blocks(const RequestState& head, const KvLedger& ledger) const {
   std::int64_t blocks = spare_blocks(ledger);
   for (const RequestState* request : running_) {
-    if (request->level >= head.request.priority || request->swapped_in_step == step_) continue;
+    if (!may_displace(*request, head.request.priority)) continue;
     blocks += ledger.blocks_for(request->context + request->planned_tokens) + promised_blocks(*request, ledger);
   }
   return blocks;

@@ -171,6 +171,7 @@ const StepPlan& FairScheduler::plan(TimePoint now, KvLedger& ledger) {
   for (RequestState* request : running_)
     request->planned_tokens = 0;
   expire(now, ledger);
+  age_prefill(now);
   plan_decodes(ledger);
   plan_drafts(ledger);
   bool admits = true;

@@ -65,6 +65,8 @@ class FairScheduler final : public Scheduler {
 
   // admission.cc
   void admit(TimePoint now, KvLedger& ledger);
+  int aged_level(std::int64_t wait_key, int level, int highest, TimePoint now) const;
+  void age_prefill(TimePoint now);
   int waiting_level(std::int64_t wait_key, int priority, TimePoint now) const;
   RequestState* queue_head(TimePoint now) const;
   bool prefill_wants(const RequestState& head, int level) const;
@@ -78,7 +80,8 @@ class FairScheduler final : public Scheduler {
   bool swap_in_head(RequestState& head, int level, KvLedger& ledger);
 
   // memory.cc
-  RequestState* victim(int below_level) const;
+  bool may_displace(const RequestState& request, int level) const;
+  RequestState* victim(int level) const;
   void preempt(RequestState& request, KvLedger& ledger);
   void fail_too_large(RequestState& request, std::int64_t tokens, KvLedger& ledger);
   bool reserve_decode(RequestState& request, std::int64_t tokens, KvLedger& ledger);

@@ -105,6 +105,7 @@ class Load {
     options.min_prefill_tokens = pick({1, 8, 32});
     options.max_step_tokens = options.max_running + options.min_prefill_tokens + pick({0, 10, 500, 4000});
     options.target_latency_ms = static_cast<double>(pick({1, 20, 100}));
+    options.prefill_latency_ms = static_cast<double>(pick({1, 1000}));
     options.max_queued_requests = pick({5, 100, 10000});
     options.max_queued_prompt_tokens = pick({5000, 1 << 24});
     options.watermark = static_cast<double>(pick({0, 0, 1, 20})) / 100;

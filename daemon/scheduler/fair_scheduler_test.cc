@@ -260,6 +260,45 @@ TEST(FairScheduler, HighPriorityTakesTheSlotAndTheMemoryOfLow) {
   }
 }
 
+TEST(FairScheduler, LowPriorityFinishesUnderAStreamThatDisplacesIt) {
+  // A long prompt, and before its end always another of higher priority that takes its only slot, or its prefill.
+  for (const std::int64_t slots : {1, 4}) {
+    CountingLedger ledger(1000, 16);
+    StepDriver driver({.max_step_tokens = 64, .max_running = slots, .aging_ms = 500}, ledger);
+    const RequestId low = driver.submit({.caller_key = "low", .prompt_tokens = 600, .answer_tokens = 20});
+    for (int i = 0; i < 3000 && driver.run(low).ending == Ending::kNone; ++i) {
+      if (i % 3 == 0 && driver.scheduler().stats().waiting < 3)
+        driver.submit({.caller_key = "high", .prompt_tokens = 150, .answer_tokens = 1, .priority = 3});
+      driver.step();
+    }
+    EXPECT_EQ(driver.run(low).ending, Ending::kFinished) << slots;
+    EXPECT_LE(driver.run(low).preemptions, 3) << slots;
+  }
+}
+
+TEST(FairScheduler, PrefillAloneLeavesTimeForCancellations) {
+  CountingLedger ledger(10000, 16);
+  StepDriver driver({.prefill_latency_ms = 60}, ledger);
+  driver.submit({.prompt_tokens = 40000, .answer_tokens = 1});
+  driver.step();
+  EXPECT_EQ(tokens_of(driver.last, true), 512);  // nothing is known yet
+  for (int i = 0; i < 15; ++i)
+    driver.step();
+  // 5 ms and 0.1 ms a token.
+  EXPECT_NEAR(static_cast<double>(tokens_of(driver.last, true)), 550, 20);
+}
+
+TEST(FairScheduler, FirstPromptBesideDecodesIsTakenWithCare) {
+  CountingLedger ledger(10000, 16);
+  StepDriver driver({}, ledger);
+  driver.submit({.prompt_tokens = 10, .answer_tokens = 200});
+  for (int i = 0; i < 50; ++i)
+    driver.step();
+  driver.submit({.prompt_tokens = 4000, .answer_tokens = 1});
+  driver.step();
+  EXPECT_EQ(tokens_of(driver.last, true), 256);
+}
+
 TEST(FairScheduler, DoesNotPreemptInVainForPriority) {
   CountingLedger ledger(20, 16);
   StepDriver driver({.watermark = 0, .headroom_tokens = 0}, ledger);
@@ -424,7 +463,7 @@ TEST(FairScheduler, WhatCannotFitFails) {
   driver.drain();
   EXPECT_EQ(driver.run(large).ending, Ending::kFailed);
   EXPECT_EQ(driver.run(large).failure.message(),
-            "the request is too large: 161 tokens need 11 KV blocks, there are 10");
+            "the request is too large: 161 tokens do not fit a KV cache of 10 blocks");
   EXPECT_EQ(driver.run(grows).ending, Ending::kFailed);
   EXPECT_EQ(driver.run(grows).generated(), 11);
   EXPECT_EQ(driver.run(fits).ending, Ending::kFinished);

@@ -22,12 +22,17 @@ bool take_out(std::vector<RequestId>& ids, RequestId id) {
 
 }  // namespace
 
-// The running request to preempt among those below a level. One that was swapped in for this step is none: its content
-// is still on the way.
-RequestState* FairScheduler::victim(int below_level) const {
+// Every preemption raises a request by a level here, so that a stream of higher priority cannot displace it for ever.
+bool FairScheduler::may_displace(const RequestState& request, int level) const {
+  return request.swapped_in_step != step_ && request.level + request.num_preemptions < level;
+}
+
+// The running request to preempt among those that a level may displace. One that was swapped in for this step is none:
+// its content is still on the way.
+RequestState* FairScheduler::victim(int level) const {
   RequestState* worst = nullptr;
   for (RequestState* request : running_) {
-    if (request->level >= below_level || request->swapped_in_step == step_) continue;
+    if (!may_displace(*request, level)) continue;
     if (worst == nullptr || preempted_before(*request, *worst)) worst = request;
   }
   return worst;
@@ -70,8 +75,8 @@ void FairScheduler::fail_too_large(RequestState& request, std::int64_t tokens, K
   take_out(plan_.admitted, id);
   if (request.phase != RequestPhase::kWaiting) ledger.release(id);
   plan_.failed.push_back(
-      {id, resource_exhausted(fmt::format("the request is too large: {} tokens need {} KV blocks, there are {}", tokens,
-                                          ledger.blocks_for(tokens), ledger.total_blocks()))});
+      {id, resource_exhausted(fmt::format("the request is too large: {} tokens do not fit a KV cache of {} blocks",
+                                          tokens, ledger.total_blocks()))});
   ++stats_.num_failed;
   remove(request);
 }

@@ -15,7 +15,7 @@ bool preempted_before(const RequestState& a, const RequestState& b) {
 bool swapping_pays(const SchedulerOptions& options, const StepCostModel& costs, std::int64_t context,
                    std::uint64_t bytes) {
   if (context < options.min_swap_tokens) return false;
-  if (!costs.ready()) return true;
+  if (!costs.ready_for_prefill()) return true;
   return 2 * static_cast<double>(bytes) / options.swap_bytes_per_ms < costs.prefill_ms(context, 0);
 }
 

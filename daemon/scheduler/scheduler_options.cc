@@ -26,6 +26,7 @@ Status SchedulerOptions::validate() const {
       {"max_step_tokens", as_double(max_step_tokens), 1, kCount},
       {"max_running", as_double(max_running), 1, kCount},
       {"target_latency_ms", target_latency_ms, 1e-3, kMaxValue},
+      {"prefill_latency_ms", prefill_latency_ms, 1e-3, kMaxValue},
       {"min_prefill_tokens", as_double(min_prefill_tokens), 1, kCount},
       {"max_queued_requests", as_double(max_queued_requests), 1, kCount},
       {"max_queued_per_caller", as_double(max_queued_per_caller), 1, kCount},

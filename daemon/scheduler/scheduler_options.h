@@ -14,7 +14,8 @@ struct SchedulerOptions {
   std::int64_t max_step_tokens = 2048;   // rows of one batch
   std::int64_t max_running = 64;         // requests with a sequence open
   double target_latency_ms = 50;         // a step that holds decodes should take no longer
-  std::int64_t min_prefill_tokens = 32;  // what prefill gets in every step, whatever the target
+  double prefill_latency_ms = 1000;      // one that holds none, so that arrivals and cancellations are seen
+  std::int64_t min_prefill_tokens = 32;  // what prefill gets in every step, whatever the targets
 
   // The queue.
   std::int64_t max_queued_requests = 4096;

@@ -11,7 +11,7 @@
 namespace mlxr {
 namespace {
 
-// Prefill tokens beside decodes while the cost model knows nothing.
+// Prefill tokens beside decodes while the cost model knows nothing of prefill.
 constexpr std::int64_t kFirstChunk = 256;
 
 }  // namespace
@@ -90,13 +90,12 @@ void FairScheduler::plan_prefill(KvLedger& ledger) {
             [&](const RequestState* a, const RequestState* b) { return prefilled_before(options_, *a, *b); });
 
   std::int64_t room = options_.max_step_tokens - step_tokens_;
+  const bool decodes = !plan_.pieces.empty();
   double ms_left = std::numeric_limits<double>::infinity();
-  if (!plan_.pieces.empty()) {
-    if (costs_.ready()) {
-      ms_left = options_.target_latency_ms - costs_.predict_ms(planned_work());
-    } else {
-      room = std::min(room, std::max(kFirstChunk, options_.min_prefill_tokens));
-    }
+  if (costs_.ready_for_prefill()) {
+    ms_left = (decodes ? options_.target_latency_ms : options_.prefill_latency_ms) - costs_.predict_ms(planned_work());
+  } else {
+    room = std::min(room, std::max(decodes ? kFirstChunk : 2 * kFirstChunk, options_.min_prefill_tokens));
   }
   bool first = true;
   for (RequestState* request : order_) {

@@ -50,6 +50,7 @@ void StepCostModel::observe(const StepWork& work, double ms) {
     targets_[i] = targets_[i] * kFade + weight * terms[i] * ms;
   }
   ++num_observed_;
+  if (work.prefill_tokens > 0) ++num_with_prefill_;
   solve();
 }
 

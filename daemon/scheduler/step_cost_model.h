@@ -22,8 +22,9 @@ class StepCostModel {
   // One step took `ms`. Steps far off the rest (a page fault, a first call) count less.
   void observe(const StepWork& work, double ms);
 
-  // Whether enough steps were seen for predictions to mean something.
+  // Whether enough steps were seen for predictions to mean something; steps with prefill, for those of prefill.
   bool ready() const { return num_observed_ >= kReadyAfter; }
+  bool ready_for_prefill() const { return ready() && num_with_prefill_ >= kPrefillAfter; }
   double predict_ms(const StepWork& work) const;
   // The most prefill tokens after `context` that take at most `ms` beyond what the step takes anyway; at most `limit`.
   std::int64_t prefill_tokens_within(double ms, std::int64_t context, std::int64_t limit) const;
@@ -33,6 +34,7 @@ class StepCostModel {
  private:
   static constexpr int kTerms = 4;
   static constexpr std::int64_t kReadyAfter = 8;
+  static constexpr std::int64_t kPrefillAfter = 3;
   using Terms = std::array<double, kTerms>;
 
   static Terms terms_of(const StepWork& work);
@@ -43,6 +45,7 @@ class StepCostModel {
   Terms coefficients_{};
   double typical_error_ms_ = 0;
   std::int64_t num_observed_ = 0;
+  std::int64_t num_with_prefill_ = 0;
 };
 
 }  // namespace mlxr
