@@ -31,7 +31,7 @@ class MaskEngine;
 
 enum class JsonWhitespace : std::uint8_t {
   kCompact,   // none at all
-  kFlexible,  // after and before any sign: nothing, one space, or one or two line breaks and up to 20 spaces or tabs
+  kFlexible,  // after { [ , : and before } ]: nothing, a space, or one or two line breaks and up to 20 spaces or tabs
 };
 
 struct GrammarOptions {
@@ -45,6 +45,15 @@ class Grammar {
  public:
   // A grammar in llama.cpp's notation; its rule `root` is what a text must match.
   static Result<std::shared_ptr<const Grammar>> from_gbnf(std::string_view source, const GrammarOptions& options = {});
+  // A regular expression that the whole text must match.
+  static Result<std::shared_ptr<const Grammar>> from_regex(std::string_view source, const GrammarOptions& options = {});
+  // One of the texts, at least one of them.
+  static Result<std::shared_ptr<const Grammar>> from_choices(std::span<const std::string> choices,
+                                                             const GrammarOptions& options = {});
+  static Result<std::shared_ptr<const Grammar>> from_json_schema(std::string_view schema,
+                                                                 const GrammarOptions& options = {});
+  // Any JSON object (response_format json_object).
+  static Result<std::shared_ptr<const Grammar>> any_json_object(const GrammarOptions& options = {});
   // Matches the rules' root. The front ends end here.
   static Result<std::shared_ptr<const Grammar>> from_rules(grammar::Rules rules,
                                                            std::vector<std::string> warnings = {});
