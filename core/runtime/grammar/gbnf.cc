@@ -270,8 +270,9 @@ class GbnfParser {
   }
 
   ExpressionId token(TokenId id) {
-    const bool has_text = tokenizer_ != nullptr && !tokenizer_->is_special(id) && !tokenizer_->is_end_of_generation(id);
-    return rules_.literal(has_text ? tokenizer_->token_bytes(id) : token_spelling(id));
+    if (tokenizer_ != nullptr && !tokenizer_->is_special(id) && !tokenizer_->is_end_of_generation(id))
+      return rules_.literal(tokenizer_->token_bytes(id));
+    return rules_.choice({rules_.literal(token_spelling(id)), rules_.literal(token_spelling(id, true))});
   }
 
   Result<ExpressionId> parse_repeat(ExpressionId part) {

@@ -140,7 +140,7 @@ std::string GrammarMatcher::forced_bytes() {
   ConfigId config = config_;
   while (config >= 0 && out.size() < kMaxForcedBytes && !machine.ends(config)) {
     const int byte = machine.only_byte(config);
-    if (byte < 0 || byte == 0xFF) break;  // 0xFF begins a special token
+    if (byte < 0 || byte >= 0xFE) break;  // a special token begins
     out.push_back(static_cast<char>(byte));
     config = machine.next(config, static_cast<std::uint8_t>(byte));
   }

@@ -13,8 +13,8 @@ constexpr int kChunk = 128;
 
 }  // namespace
 
-std::string token_spelling(std::int32_t token) {
-  return fmt::format("\xFF[{}]", token);
+std::string token_spelling(std::int32_t token, bool ends_generation) {
+  return fmt::format("{}[{}]", ends_generation ? '\xFE' : '\xFF', token);
 }
 
 ExpressionId Rules::add(Expression expression) {

@@ -55,9 +55,9 @@ struct Expression {
   std::vector<ExpressionId> parts;
 };
 
-// A token stands for itself in a grammar as a byte that no text has, followed by its id: "\xFF[123]". TokenTrie spells
-// special tokens the same way.
-std::string token_spelling(std::int32_t token);
+// A special token stands for itself in a grammar as a byte that no text has, followed by its id: "\xFF[123]", or
+// "\xFE[123]" when it ends the generation. TokenTrie spells tokens the same way.
+std::string token_spelling(std::int32_t token, bool ends_generation = false);
 
 class Rules {
  public:

@@ -48,7 +48,7 @@ TokenTrie::TokenTrie(std::span<const VocabularyToken> tokens) {
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const auto id = static_cast<TokenId>(i);
     const bool special = tokens[i].special || tokens[i].end_of_generation;
-    spellings_.push_back(special ? grammar::token_spelling(id) : tokens[i].bytes);
+    spellings_.push_back(special ? grammar::token_spelling(id, tokens[i].end_of_generation) : tokens[i].bytes);
     if (tokens[i].end_of_generation) end_of_generation_.push_back(id);
   }
   std::vector<grammar::ByteTrie::Entry> entries[std::size(kSliceLimits)];
