@@ -88,8 +88,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::open(const std::string& path, 
 }
 
 Status LoadedModel::open_backend(const ModelOptions& options) {
-  MLXR_RETURN_IF_ERROR(make_backend(options));
-  if (options.decorate) decorator_ = options.decorate(*backend_);
+  shared_backend_ = options.shared_backend;
+  if (shared_backend_ == nullptr) MLXR_RETURN_IF_ERROR(make_backend(options));
+  if (options.decorate) decorator_ = options.decorate(backend());
   return {};
 }
 

@@ -30,6 +30,9 @@ struct ModelOptions {
   // False: no KV memory of its own, for an engine that brings its own; cache() and runner() must not be called then.
   bool own_cache = true;
   bool tokenizer = true;  // false: ids only, for files whose tokenizer is missing or not supported
+  // A backend to use instead of one of its own, which must outlive the model: two models of one engine share threads
+  // and scratch memory.
+  Backend* shared_backend = nullptr;
   // Puts another backend in front of the chosen one, which outlives it: to record what passes, say.
   std::function<std::unique_ptr<Backend>(Backend& inner)> decorate = {};
 };
@@ -50,7 +53,7 @@ class LoadedModel {
 
   const std::string& path() const { return path_; }
   const Model& model() const { return *model_; }
-  Backend& backend() { return decorator_ ? *decorator_ : *backend_; }
+  Backend& backend() { return decorator_ ? *decorator_ : shared_backend_ != nullptr ? *shared_backend_ : *backend_; }
   const WeightSource& source() const { return *source_; }
   // nullptr when ModelOptions::tokenizer is false.
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
@@ -83,6 +86,7 @@ class LoadedModel {
   std::unique_ptr<WeightSource> source_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Backend> decorator_;
+  Backend* shared_backend_ = nullptr;
   std::unique_ptr<Model> model_;
   std::unique_ptr<Tokenizer> tokenizer_;
   std::optional<ChatPrompt> chat_prompt_;

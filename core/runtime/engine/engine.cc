@@ -30,6 +30,7 @@ Status EngineOptions::validate() const {
   MLXR_RETURN_IF_ERROR(check_range("kv_tokens", kv_tokens, 0, kMany));
   MLXR_RETURN_IF_ERROR(check_range("max_sequences", max_sequences, 1, 65536));
   MLXR_RETURN_IF_ERROR(check_range("swap_tokens", swap_tokens, 0, kMany));
+  MLXR_RETURN_IF_ERROR(check_range("max_draft_tokens", max_draft_tokens, 1, 64));
   if (block_tokens != 16 && block_tokens != 32 && block_tokens != 64) {
     return invalid_argument(fmt::format("block_tokens is {}, but must be 16, 32 or 64", block_tokens));
   }
@@ -59,6 +60,16 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<LoadedModel> model
       prefault(tensor.bytes);
   }
 
+  std::unique_ptr<DraftEngine> draft;
+  if (options.speculate && !options.draft_path.empty()) {
+    MLXR_ASSIGN_OR_RETURN(draft,
+                          DraftEngine::open(*model, {.path = options.draft_path,
+                                                     .context = sizing.context,
+                                                     .max_sequences = options.max_sequences,
+                                                     .kv_tokens = sizing.layout.num_blocks[0] * options.block_tokens,
+                                                     .kv_type = options.kv_type}));
+  }
+
   std::unique_ptr<Engine> engine(new Engine(std::move(model), sizing.context));
   engine->inbox_->max_requests = options.max_new_requests;
   engine->loop_ = std::make_unique<Loop>(Loop::Parts{.model = *engine->model_,
@@ -68,7 +79,10 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<LoadedModel> model
                                                      .cache = std::make_unique<PagedKv>(std::move(sizing.paging)),
                                                      .store = std::move(store),
                                                      .fingerprint = fingerprint,
-                                                     .context = engine->context_});
+                                                     .context = engine->context_,
+                                                     .draft = std::move(draft),
+                                                     .speculate = options.speculate,
+                                                     .max_draft_tokens = options.max_draft_tokens});
   engine->thread_ = std::thread([loop = engine->loop_.get()] { loop->run(); });
   return engine;
 }

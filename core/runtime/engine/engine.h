@@ -41,6 +41,12 @@ struct EngineOptions {
   // planned from then on.
   bool prefault = true;
 
+  // Tokens that the text itself suggests, and those of `draft_path` (a model of the same vocabulary), are verified
+  // several at a time where that pays; answers do not change.
+  bool speculate = true;
+  std::string draft_path = {};
+  std::int64_t max_draft_tokens = 16;  // a sequence in a step
+
   // Prefixes that survive a restart; an empty folder keeps none.
   std::string store_folder = {};
   std::uint64_t store_max_bytes = std::uint64_t{8} << 30;
@@ -62,7 +68,8 @@ struct EngineStats {
   std::uint64_t draft_tokens = 0;     // proposed
   std::uint64_t accepted_tokens = 0;  // of those
   double step_ms = 0.0;               // time in steps
-  double overhead_ms = 0.0;           // time of the thread outside the model: planning, sampling, telling
+  double proposal_ms = 0.0;           // time spent on proposing tokens, draft model included
+  double overhead_ms = 0.0;           // the rest: planning, sampling, telling
 };
 
 class Engine {

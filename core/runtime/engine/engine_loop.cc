@@ -29,7 +29,11 @@ Engine::Loop::Loop(Parts parts)
       shared_{.tokenizer = model_.tokenizer(),
               .context = parts.context,
               .vocab_size = model_.model().config().vocab_size,
-              .logprobs = logprobs_} {
+              .logprobs = logprobs_,
+              .speculate = parts.speculate,
+              .draft_model = parts.draft != nullptr},
+      draft_(std::move(parts.draft)),
+      max_draft_tokens_(parts.max_draft_tokens) {
   if (model_.tokenizer() != nullptr) vocabulary_ = std::make_unique<SamplingVocabulary>(*model_.tokenizer());
 }
 
@@ -144,9 +148,15 @@ void Engine::Loop::drop_cancelled() {
   }
 }
 
+void Engine::Loop::release(Task& task) {
+  ledger_.remove(task);
+  if (task.draft_sequence) draft_->model().close(*task.draft_sequence);
+  task.draft_sequence.reset();
+}
+
 void Engine::Loop::end_task(Task& task) {
   scheduler_->finish(task.id());
-  ledger_.remove(task);
+  release(task);
   task.over = true;
   task.job().task_ended(Clock::now());
 }
@@ -157,7 +167,7 @@ void Engine::Loop::fail_job(Job& job, const Status& status) {
     task->over = true;
     if (!task->submitted) continue;
     scheduler_->cancel(task->id());
-    ledger_.remove(*task);
+    release(*task);
   }
   job.fail(status);
 }
@@ -169,7 +179,7 @@ void Engine::Loop::cancel_job(Job& job) {
     task->cancelled();
     if (task->submitted) {
       scheduler_->cancel(task->id());
-      ledger_.remove(*task);
+      release(*task);
     }
     job.task_ended(Clock::now());
   }

@@ -4,6 +4,7 @@
 #include <list>
 #include <unordered_map>
 
+#include "core/runtime/engine/draft_engine.h"
 #include "core/runtime/engine/embed_task.h"
 #include "core/runtime/engine/engine_ledger.h"
 #include "core/runtime/engine/generate_task.h"
@@ -22,6 +23,9 @@ class Engine::Loop {
     std::unique_ptr<BlockStore> store;
     std::string fingerprint;  // of the weights and the KV storage
     std::int64_t context = 0;
+    std::unique_ptr<DraftEngine> draft;  // nullptr: none
+    bool speculate = true;
+    std::int64_t max_draft_tokens = 0;
   };
   explicit Loop(Parts parts);
 
@@ -52,15 +56,20 @@ class Engine::Loop {
   void drop_cancelled();
 
   void step();
+  void want_drafts();
+  void propose(const StepPlan& plan);
+  void ask_draft_model();
   void apply_changes(const StepPlan& plan);
   Status run_batch();
   void add_piece(const StepPiece& planned);
   void consume_rows();
+  void learn_costs(std::chrono::nanoseconds duration);
   void settle(RunningPiece& running, const TaskProgress& progress);
   void end_finished();
   void fail_batch(const Status& status);
 
   void end_task(Task& task);
+  void release(Task& task);
   void fail_job(Job& job, const Status& status);
   void cancel_job(Job& job);
   void forget_ended();
@@ -81,6 +90,13 @@ class Engine::Loop {
   RequestId next_id_ = 1;
   bool stalled_ = false;  // the last plan had nothing to run
   std::vector<RunningPiece> batch_;
+  std::unique_ptr<DraftEngine> draft_;
+  StepCosts costs_;
+  SpecLoad load_;
+  std::int64_t max_draft_tokens_;
+  std::vector<Task*> decoding_;  // scratch
+  std::vector<DraftRequest> draft_requests_;
+  std::vector<Task*> drafted_;  // of draft_requests_
   StepRows rows_;
   StepReport report_;
   EngineStats stats_;

@@ -38,11 +38,15 @@ class RowCursor {
 
 void Engine::Loop::step() {
   const TimePoint start = Clock::now();
+  want_drafts();
   const StepPlan& plan = scheduler_->plan(start, ledger_);
   apply_changes(plan);
   stalled_ = plan.empty();
   if (plan.empty()) return;
 
+  const TimePoint plan_made = Clock::now();
+  propose(plan);
+  const TimePoint proposals_made = Clock::now();
   batch_.clear();
   for (const StepPiece& planned : plan.pieces)
     add_piece(planned);
@@ -56,12 +60,14 @@ void Engine::Loop::step() {
     fail_batch(status);
   }
   report_.duration = computed - ready;
+  learn_costs(report_.duration);
   scheduler_->report(report_);
   end_finished();
 
   ++stats_.num_steps;
   stats_.step_ms += ms_between(ready, computed);
-  stats_.overhead_ms += ms_between(start, Clock::now()) - ms_between(ready, computed);
+  stats_.proposal_ms += ms_between(plan_made, proposals_made);
+  stats_.overhead_ms += ms_between(start, plan_made) + ms_between(proposals_made, ready) + ms_between(computed, Clock::now());
 }
 
 void Engine::Loop::apply_changes(const StepPlan& plan) {
@@ -105,7 +111,10 @@ void Engine::Loop::add_piece(const StepPiece& planned) {
       task->tokens().subspan(static_cast<std::size_t>(context), static_cast<std::size_t>(planned.num_tokens));
   running.tokens.assign(known.begin(), known.end());
   if (planned.draft_tokens > 0) {
-    const auto drafts = task->propose(planned.draft_tokens);
+    Speculator& speculator = *task->speculator();
+    const std::size_t fitting = std::min(speculator.proposal().size(), static_cast<std::size_t>(planned.draft_tokens));
+    speculator.keep_first(static_cast<std::int64_t>(task->num_acceptable(speculator.proposal().first(fitting))));
+    const auto drafts = speculator.proposal();
     running.tokens.insert(running.tokens.end(), drafts.begin(), drafts.end());
   }
   running.piece = {.context = context,

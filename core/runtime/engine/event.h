@@ -10,6 +10,7 @@
 #include "core/base/status.h"
 #include "core/runtime/finish_reason.h"
 #include "core/runtime/sampler/logprobs.h"
+#include "core/runtime/spec/spec_report.h"
 #include "core/runtime/tokenizer/vocabulary.h"
 
 namespace mlxr {
@@ -29,11 +30,6 @@ struct DeltaEvent {
   std::string text;
 };
 
-struct SpeculationReport {
-  std::int64_t proposed = 0;
-  std::int64_t accepted = 0;
-};
-
 // A choice is complete.
 struct FinishEvent {
   int choice = 0;
@@ -42,7 +38,7 @@ struct FinishEvent {
   std::int64_t num_tokens = 0;
   double cumulative_logprob = 0.0;  // of the chosen tokens, when log probabilities were kept
   std::uint64_t seed = 0;
-  SpeculationReport speculation;
+  SpecReport speculation;
 };
 
 struct EmbeddingEvent {

@@ -15,6 +15,11 @@ GenerateTask::GenerateTask(Job& job, RequestId id, int choice, std::shared_ptr<c
       stops_(request_->stop) {
   if (shared_.tokenizer != nullptr) decoder_.emplace(*shared_.tokenizer, StreamDecoderOptions{.at_start = false});
   if (request_->constraint) constraint_ = request_->constraint();
+  if (shared_.speculate && request_->max_draft_tokens != 0) {
+    SpeculatorOptions options{.control = {}, .draft_model = shared_.draft_model};
+    if (request_->max_draft_tokens > 0) options.control.max_tokens = request_->max_draft_tokens;
+    speculator_ = std::make_unique<Speculator>(usual_proposers(nullptr), options);
+  }
   finish_.choice = choice_;
   finish_.seed = sampler_.seed();
 }
@@ -57,7 +62,7 @@ Result<TaskProgress> GenerateTask::consume(const TaskPiece& piece, const PieceRo
   const auto drafts_at = tokens_.size();
   const auto num_rows = static_cast<std::int64_t>(rows.logits.size()) / shared_.vocab_size;
   std::int64_t at = num_rows - 1 - piece.num_drafts;
-  const std::vector<TokenId> drafts(proposed_.begin(), proposed_.begin() + piece.num_drafts);
+  const std::span<const TokenId> drafts = speculator_ ? speculator_->proposal() : std::span<const TokenId>();
   while (true) {
     MLXR_ASSIGN_OR_RETURN(const std::optional<TokenId> token, next(row(rows, at), delta));
     if (!token) {
@@ -79,8 +84,10 @@ Result<TaskProgress> GenerateTask::consume(const TaskPiece& piece, const PieceRo
     ++at;
   }
   progress.num_generated = static_cast<std::int64_t>(tokens_.size() - drafts_at);
-  finish_.speculation.proposed += piece.num_drafts;
-  finish_.speculation.accepted += progress.num_accepted;
+  if (speculator_) {
+    speculator_->verified(progress.num_accepted);
+    finish_.speculation = speculator_->report();
+  }
   job().report().generated_tokens += progress.num_generated;
   send(delta);
   if (progress.finished) job().send(finish_);

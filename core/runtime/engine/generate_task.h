@@ -19,12 +19,20 @@ struct GenerationShared {
   std::int64_t context = 0;              // tokens of a sequence at most
   std::int64_t vocab_size = 0;
   LogprobReader& logprobs;
+  bool speculate = true;     // by what the text itself suggests
+  bool draft_model = false;  // and by a draft model
 };
 
 class GenerateTask : public Task {
  public:
   GenerateTask(Job& job, RequestId id, int choice, std::shared_ptr<const GenerateRequest> request, Sampler sampler,
                GenerationShared& shared);
+
+  Speculator* speculator() override { return speculator_.get(); }
+  Sampler* sampler() override { return &sampler_; }
+  std::size_t num_acceptable(std::span<const TokenId> proposed) override {
+    return constraint_ ? constraint_->would_accept(proposed) : proposed.size();
+  }
 
   std::span<const TokenId> tokens() const override { return tokens_; }
   std::int64_t num_prompt_tokens() const override { return static_cast<std::int64_t>(request_->prompt.size()); }
@@ -36,7 +44,6 @@ class GenerateTask : public Task {
   void cancelled() override;
 
   const GenerateRequest& request() const { return *request_; }
-  const Sampler& sampler() const { return sampler_; }
   std::int64_t num_generated() const { return static_cast<std::int64_t>(tokens_.size()) - num_prompt_tokens(); }
 
  private:
@@ -60,7 +67,7 @@ class GenerateTask : public Task {
   std::optional<StreamDecoder> decoder_;
   StopMatcher stops_;
   std::unique_ptr<TokenConstraint> constraint_;
-  std::vector<TokenId> proposed_;  // for the step that comes
+  std::unique_ptr<Speculator> speculator_;
   std::vector<Logprobs> prompt_logprobs_;
   FinishEvent finish_;
   bool prompt_told_ = false;

@@ -7,6 +7,8 @@
 #include <span>
 
 #include "core/runtime/engine/job.h"
+#include "core/runtime/sampler/sampler.h"
+#include "core/runtime/spec/speculator.h"
 #include "core/runtime/step_runner.h"
 
 namespace mlxr {
@@ -50,8 +52,13 @@ class Task {
   virtual std::int64_t max_tokens() const { return -1; }
   virtual bool may_reuse_prefix() const { return true; }
 
-  // Drafts for the step that samples next, at most `max`. Valid until the next call.
-  virtual std::span<const TokenId> propose(std::int64_t /*max*/) { return {}; }
+  // Speculation of the task; nullptr: none. The engine asks it for proposals and tells the scheduler how many are
+  // wanted.
+  virtual Speculator* speculator() { return nullptr; }
+  // What the task samples with; a draft model draws with the same random numbers. nullptr when it samples nothing.
+  virtual Sampler* sampler() { return nullptr; }
+  // How many of the proposed tokens may come, one after the other.
+  virtual std::size_t num_acceptable(std::span<const TokenId> proposed) { return proposed.size(); }
   virtual RowsWanted logits_wanted(const TaskPiece& piece) const = 0;
   virtual RowsWanted hidden_wanted(const TaskPiece& /*piece*/) const { return RowsWanted::kNone; }
   // The step has run. kInvalidArgument and others end the job.
@@ -59,9 +66,10 @@ class Task {
   // The caller gave up.
   virtual void cancelled() = 0;
 
-  std::optional<SequenceId> sequence;  // while it holds KV memory
-  bool submitted = false;              // the scheduler knows it
-  bool opened = false;                 // it has been admitted once
+  std::optional<SequenceId> sequence;        // while it holds KV memory
+  std::optional<SequenceId> draft_sequence;  // while the draft model follows it
+  bool submitted = false;                    // the scheduler knows it
+  bool opened = false;                       // it has been admitted once
   bool over = false;
 
  private:
