@@ -19,7 +19,8 @@ EngineSetup sprout(bool speculate, bool draft) {
 
 std::vector<GenerateRequest> requests(const Engine& engine) {
   std::vector<GenerateRequest> result;
-  for (const char* text : {"Once upon a time there was a small", "The quick brown fox. The quick brown fox. The quick"}) {
+  for (const char* text :
+       {"Once upon a time there was a small", "The quick brown fox. The quick brown fox. The quick"}) {
     for (const float temperature : {0.0F, 0.7F}) {
       GenerateRequest request;
       request.prompt = engine.model().tokenizer()->encode(text);
