@@ -87,14 +87,14 @@ Result<std::unique_ptr<BlockStore>> BlockStore::open(BlockStoreOptions options) 
   if (!options.key_file.empty()) {
     MLXR_ASSIGN_OR_RETURN(cipher, BlockCipher::from_file(options.key_file));
   }
-  std::unique_ptr<BlockStore> store(new BlockStore(std::move(options), std::move(cipher)));
+  std::unique_ptr<BlockStore> store(new BlockStore(std::move(options), cipher));
   store->scan();
   store->writer_ = std::thread([raw = store.get()] { raw->write_queued(); });
   return store;
 }
 
 BlockStore::BlockStore(BlockStoreOptions options, std::optional<BlockCipher> cipher)
-    : options_(std::move(options)), cipher_(std::move(cipher)) {
+    : options_(std::move(options)), cipher_(cipher) {
   fingerprint_ = Sha256().update_field(options_.fingerprint).finish();
 }
 

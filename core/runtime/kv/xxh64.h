@@ -18,7 +18,7 @@ class Xxh64 {
 
  private:
   static constexpr std::size_t kStripe = 32;
-  void stripe(const std::byte* bytes);
+  void stripes(const std::byte* bytes, std::size_t count);
 
   std::array<std::uint64_t, 4> lanes_;
   std::array<std::byte, kStripe> rest_{};  // total_ % 32 bytes that have not met a lane
