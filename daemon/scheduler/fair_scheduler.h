@@ -2,12 +2,13 @@
 // FairScheduler: continuous batching at token boundaries.
 //
 // A step first takes every decode, then drafts, then prefill chunks, up to max_step_tokens; chunks are sized by a
-// learned cost model so that a step with decodes keeps target_latency_ms, but prefill always gets min_prefill_tokens.
+// learned cost model so that a step with decodes keeps target_latency_ms and one without prefill_latency_ms, but
+// prefill always gets min_prefill_tokens.
 //
 // The queue is served by level (priority, raised by waiting up to the highest priority that waits), within a level by
 // the caller with the least service (caller_account.h), within a caller by arrival. The head of the queue is never
 // overtaken for want of memory, so that large requests get their turn. A request of strictly higher priority may take
-// the place of running ones of lower level.
+// the place of running ones of lower level, from each at most as often as they lie levels apart.
 //
 // When memory runs out, the request to go is chosen by preempted_before() (preemption.h); prefill never takes memory
 // from its own level. A request that finds no room although nothing else runs has failed.

@@ -175,16 +175,16 @@ void run_loads(Load::Memory memory, std::uint32_t seeds) {
 }
 
 TEST(FairSchedulerSimulation, RandomLoads) {
-  run_loads(Load::Memory::kCounting, num_seeds(60));
+  run_loads(Load::Memory::kCounting, num_seeds(50));
 }
 
 TEST(FairSchedulerSimulation, RandomLoadsOnPagedKv) {
-  run_loads(Load::Memory::kPaged, num_seeds(20));
+  run_loads(Load::Memory::kPaged, num_seeds(12));
 }
 
 // Callers for whom something always waits: their service differs by the bound of the paper at most, at any time.
 TEST(FairSchedulerSimulation, ServiceOfBackloggedCallersStaysClose) {
-  for (std::uint32_t seed = 1; seed <= num_seeds(6) && !HasFatalFailure(); ++seed) {
+  for (std::uint32_t seed = 1; seed <= num_seeds(4) && !HasFatalFailure(); ++seed) {
     SCOPED_TRACE(seed);
     std::mt19937 random(seed);
     constexpr std::int64_t kLongestPrompt = 400;

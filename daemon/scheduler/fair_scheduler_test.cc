@@ -443,6 +443,24 @@ TEST(FairScheduler, SwapsLongContextsWhereThatIsCheaper) {
   }
 }
 
+TEST(FairScheduler, DraftsLeaveARowForWhatWasSwappedOut) {
+  CountingLedger ledger(80, 16);
+  ledger.host_blocks = 100;
+  StepDriver driver({.max_step_tokens = 35, .max_running = 3}, ledger);
+  driver.accepted = [](const StepPiece&) { return 0; };
+  const RequestId drafting = driver.submit({.prompt_tokens = 300, .answer_tokens = 300});
+  driver.want_drafts(drafting, 100);
+  const RequestId swapped = driver.submit({.prompt_tokens = 600, .answer_tokens = 20});
+  while (driver.run(swapped).generated() == 0 && driver.num_steps < 100)
+    driver.step();
+  // Takes the memory of the other for a while.
+  driver.submit({.prompt_tokens = 500, .answer_tokens = 2, .priority = 1});
+  driver.step();
+  ASSERT_EQ(driver.last.swapped_out, std::vector<RequestId>{swapped});
+  driver.drain();
+  EXPECT_LT(driver.run(swapped).end_step, driver.run(drafting).end_step);
+}
+
 TEST(FairScheduler, RecomputingIsNotChargedAgain) {
   CountingLedger ledger(9, 16);
   StepDriver driver({.watermark = 0, .headroom_tokens = 0}, ledger);

@@ -62,10 +62,12 @@ void FairScheduler::plan_drafts(KvLedger& ledger) {
   if (wanting == 0) return;
   const bool prefill_waits = stats_.waiting > 0 || plan_.pieces.size() < running_.size();
   std::int64_t room = options_.max_step_tokens - step_tokens_ - (prefill_waits ? options_.min_prefill_tokens : 0);
+  // A row for one that comes back from the host, or drafts would keep it there.
+  if (stats_.swapped > 0) --room;
   for (std::size_t i = 0; i < order_.size(); ++i) {
     if (order_[i] == nullptr) continue;
     RequestState& request = *order_[i];
-    const std::int64_t drafts = std::min(request.wanted_drafts, room / wanting--);
+    const std::int64_t drafts = std::min(request.wanted_drafts, std::max(room, std::int64_t{0}) / wanting--);
     if (drafts < 1 || !ledger.reserve(request.request.id, request.planned_tokens + drafts)) continue;
     plan_.pieces[i].draft_tokens = drafts;
     request.planned_tokens += drafts;
