@@ -9,6 +9,10 @@
 // The names cover the fingerprint and, when encrypted, the key, so that many models and keys share a folder and its
 // cap. Several processes may share it too; each then counts only what it has seen.
 //
+// With PagedKv: take_published() after a step names what to put(). For a new prompt, attach_prefix() goes first; then,
+// for each full block of prefix_hashes() that follows and leaves a token to compute: read() all groups, and only if
+// that went well extend() by a block, write the payloads into the storage and commit(). The first miss ends it.
+//
 // Threads: all calls may come from any thread. put() only queues; one thread of the store's own writes and evicts.
 // read() works on the caller's thread. The destructor writes what is queued.
 
