@@ -129,6 +129,9 @@ Status Engine::check(const GenerateRequest& request) const {
   if (!request.stop.empty() && model_->tokenizer() == nullptr) {
     return unsupported("stop strings need a tokenizer, and the model was loaded without one");
   }
+  if (request.grammar && model_->tokenizer() == nullptr) {
+    return unsupported("a grammar needs a tokenizer, and the model was loaded without one");
+  }
   return {};
 }
 

@@ -67,7 +67,8 @@ void Engine::Loop::step() {
   ++stats_.num_steps;
   stats_.step_ms += ms_between(ready, computed);
   stats_.proposal_ms += ms_between(plan_made, proposals_made);
-  stats_.overhead_ms += ms_between(start, plan_made) + ms_between(proposals_made, ready) + ms_between(computed, Clock::now());
+  stats_.overhead_ms +=
+      ms_between(start, plan_made) + ms_between(proposals_made, ready) + ms_between(computed, Clock::now());
 }
 
 void Engine::Loop::apply_changes(const StepPlan& plan) {

@@ -14,7 +14,10 @@ GenerateTask::GenerateTask(Job& job, RequestId id, int choice, std::shared_ptr<c
       sampler_(std::move(sampler)),
       stops_(request_->stop) {
   if (shared_.tokenizer != nullptr) decoder_.emplace(*shared_.tokenizer, StreamDecoderOptions{.at_start = false});
-  if (request_->constraint) constraint_ = request_->constraint();
+  if (request_->grammar) {
+    if (!shared_.trie) shared_.trie = TokenTrie::make(*shared_.tokenizer);
+    matcher_.emplace(request_->grammar, shared_.trie);
+  }
   if (shared_.speculate && request_->max_draft_tokens != 0) {
     SpeculatorOptions options{.control = {}, .draft_model = shared_.draft_model};
     if (request_->max_draft_tokens > 0) options.control.max_tokens = request_->max_draft_tokens;
@@ -99,15 +102,17 @@ Result<std::optional<TokenId>> GenerateTask::next(std::span<const float> logits,
     finish(FinishReason::kMaxTokens, delta);
     return std::optional<TokenId>();
   }
-  Result<TokenId> sampled = sampler_.sample(logits, constraint_ ? constraint_->mask() : TokenMask{});
+  const TokenMask allowed = matcher_ ? matcher_->mask() : TokenMask{};
+  if (matcher_ && !matcher_->status().ok()) return matcher_->status();
+  Result<TokenId> sampled = sampler_.sample(logits, allowed);
   if (!sampled.ok()) return sampled.status().with_context(fmt::format("token {} of the answer", num_generated()));
   const TokenId token = *sampled;
   if (shared_.tokenizer != nullptr && !request_->ignore_end_of_text && shared_.tokenizer->is_end_of_generation(token)) {
     finish(FinishReason::kEndOfText, delta);
     return std::optional<TokenId>();
   }
-  if (constraint_ && !constraint_->accept(token)) {
-    return internal(fmt::format("the constraint allowed token {} and then refused it", token));
+  if (matcher_ && !matcher_->accept(token)) {
+    return internal(fmt::format("the grammar allowed token {} and then refused it", token));
   }
   if (keeps_logprobs()) {
     Logprobs logprobs = shared_.logprobs.read(logits, token, static_cast<std::size_t>(request_->top_logprobs));
@@ -142,9 +147,9 @@ bool GenerateTask::append(TokenId token, DeltaEvent& delta) {
 
 // Log probabilities need the logits of every token, so that nothing is jumped over when they are wanted.
 bool GenerateTask::append_forced(DeltaEvent& delta) {
-  if (!constraint_ || keeps_logprobs()) return true;
-  for (const TokenId token : constraint_->forced()) {
-    if (!constraint_->accept(token)) break;
+  if (!matcher_ || keeps_logprobs()) return true;
+  for (const TokenId token : matcher_->forced_tokens(*shared_.tokenizer)) {
+    if (!matcher_->accept(token)) break;
     if (!append(token, delta)) return false;
   }
   return true;

@@ -7,6 +7,7 @@
 
 #include "core/runtime/engine/request.h"
 #include "core/runtime/engine/task.h"
+#include "core/runtime/grammar/grammar_matcher.h"
 #include "core/runtime/sampler/sampler.h"
 #include "core/runtime/stop_matcher.h"
 #include "core/runtime/tokenizer/stream_decoder.h"
@@ -19,8 +20,9 @@ struct GenerationShared {
   std::int64_t context = 0;              // tokens of a sequence at most
   std::int64_t vocab_size = 0;
   LogprobReader& logprobs;
-  bool speculate = true;     // by what the text itself suggests
-  bool draft_model = false;  // and by a draft model
+  std::shared_ptr<const TokenTrie> trie = nullptr;  // made for the first grammar
+  bool speculate = true;                            // by what the text itself suggests
+  bool draft_model = false;                         // and by a draft model
 };
 
 class GenerateTask : public Task {
@@ -31,7 +33,7 @@ class GenerateTask : public Task {
   Speculator* speculator() override { return speculator_.get(); }
   Sampler* sampler() override { return &sampler_; }
   std::size_t num_acceptable(std::span<const TokenId> proposed) override {
-    return constraint_ ? constraint_->would_accept(proposed) : proposed.size();
+    return matcher_ ? matcher_->would_accept(proposed) : proposed.size();
   }
 
   std::span<const TokenId> tokens() const override { return tokens_; }
@@ -66,7 +68,7 @@ class GenerateTask : public Task {
   Sampler sampler_;
   std::optional<StreamDecoder> decoder_;
   StopMatcher stops_;
-  std::unique_ptr<TokenConstraint> constraint_;
+  std::optional<GrammarMatcher> matcher_;
   std::unique_ptr<Speculator> speculator_;
   std::vector<Logprobs> prompt_logprobs_;
   FinishEvent finish_;

@@ -3,15 +3,13 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/runtime/engine/scheduler.h"
-#include "core/runtime/engine/token_constraint.h"
-#include "core/runtime/kv/block_hash.h"
+#include "core/runtime/grammar/grammar.h"
 #include "core/runtime/sampler/sampling_params.h"
 #include "core/runtime/tokenizer/vocabulary.h"
 
@@ -41,8 +39,9 @@ struct GenerateRequest {
   bool prompt_logprobs = false;  // of the prompt's tokens but the first; the prompt is then computed anew
   int top_logprobs = 0;          // alternatives beside either
 
-  // Makes the constraint of each choice, on the engine thread; empty: none.
-  std::function<std::unique_ptr<TokenConstraint>()> constraint = {};
+  // What each choice may say (a schema, an expression, tagged text): compiled for this engine alone, whose thread keeps
+  // what it finds out in it. nullptr: anything.
+  std::shared_ptr<const Grammar> grammar = nullptr;
 
   bool reuse_prefix = true;   // may find blocks of earlier prompts
   int max_draft_tokens = -1;  // proposed a step; 0: no speculation, -1: the engine's choice
