@@ -113,10 +113,34 @@ TokenId most_likely(std::span<const float> logits, TokenMask allowed) {
   return best;
 }
 
+// Sorting a few costs less than reading all.
+bool Candidates::assign_list(std::span<const float> logits, TokenMask allowed) {
+  constexpr std::size_t kFew = 512;
+  std::size_t count = 0;
+  for (const std::uint64_t word : allowed)
+    count += static_cast<std::size_t>(std::popcount(word));
+  if (count > kFew || count * 16 > logits.size()) return false;
+  each_word(allowed, logits.size(), [&](std::uint64_t word, std::size_t start, std::size_t size) {
+    for (; word != 0; word &= word - 1) {
+      const auto i = static_cast<std::size_t>(std::countr_zero(word));
+      const float logit = i < size ? cleaned(logits[start + i]) : kNever;
+      if (logit > kNever) list_.push_back({static_cast<TokenId>(start + i), logit});
+    }
+  });
+  whole_ = false;
+  changed_ = true;
+  return true;
+}
+
 void Candidates::assign(std::span<const float> logits, TokenMask allowed) {
   whole_ = true;
   changed_ = false;
+  block_maxima_.clear();
+  sorted_.clear();
+  list_.clear();
+  places_.clear();
   logits_.resize(logits.size());
+  if (!allowed.empty() && assign_list(logits, allowed)) return;
   if (allowed.empty()) {
     transform(logits, logits_, [](float logit) { return cleaned(logit); });
   } else {
@@ -133,10 +157,6 @@ void Candidates::assign(std::span<const float> logits, TokenMask allowed) {
       }
     });
   }
-  block_maxima_.clear();
-  sorted_.clear();
-  list_.clear();
-  places_.clear();
 }
 
 float* Candidates::logit_of(TokenId token) {
@@ -146,6 +166,14 @@ float* Candidates::logit_of(TokenId token) {
     block_maxima_.clear();
     sorted_.clear();
     return &logits_[index];
+  }
+  if (list_.size() <= kLanes) {
+    for (Candidate& candidate : list_) {
+      if (candidate.token != token) continue;
+      changed_ = true;
+      return &candidate.logit;
+    }
+    return nullptr;
   }
   if (places_.empty()) {
     places_.assign(logits_.size(), 0);
@@ -198,7 +226,7 @@ void Candidates::select(std::size_t count) {
     if (block_maxima_[block] < threshold) continue;
     const std::size_t end = std::min((block + 1) * kBlock, logits_.size());
     for (std::size_t i = block * kBlock; i < end; ++i) {
-      if (logits_[i] >= threshold) sorted_.push_back({static_cast<TokenId>(i), logits_[i]});
+      if (logits_[i] >= threshold && logits_[i] > kNever) sorted_.push_back({static_cast<TokenId>(i), logits_[i]});
     }
   }
   const auto end = sorted_.begin() + static_cast<std::ptrdiff_t>(std::min(count, sorted_.size()));
@@ -212,7 +240,7 @@ std::span<const Candidate> Candidates::best(std::size_t count) {
   settle();
   if (!whole_) return std::span(list_).first(count);
   if (sorted_.size() < count) select(count);
-  return std::span(sorted_).first(count);
+  return std::span(sorted_).first(std::min(count, sorted_.size()));
 }
 
 void Candidates::keep_best(std::size_t count) {
@@ -245,6 +273,7 @@ void Candidates::keep_from(float lowest) {
     for (; read < some.size(); ++read) {
       if (some[read].logit < lowest) return keep_best(read);
     }
+    if (some.size() < count) return;
   }
 }
 
@@ -262,21 +291,65 @@ void Candidates::drop_best(std::size_t count) {
   places_.clear();
 }
 
+// Comparisons of a block at a time, so that they become vector code.
+std::size_t Candidates::rank_of(TokenId token) {
+  if (!whole_) {
+    settle();
+    const auto is_it = [token](const Candidate& candidate) { return candidate.token == token; };
+    return static_cast<std::size_t>(std::find_if(list_.begin(), list_.end(), is_it) - list_.begin());
+  }
+  const auto place = static_cast<std::size_t>(token);
+  if (token < 0 || place >= logits_.size()) return size();
+  const float logit = logits_[place];
+  std::size_t rank = 0;
+  const auto count = [&](std::size_t start, std::size_t end, auto comes_before) {
+    for (; start + kBlock <= end; start += kBlock) {
+      std::int32_t some = 0;
+      for (std::size_t i = 0; i < kBlock; ++i)
+        some += static_cast<std::int32_t>(comes_before(logits_[start + i]));
+      rank += static_cast<std::size_t>(some);
+    }
+    for (; start < end; ++start)
+      rank += static_cast<std::size_t>(comes_before(logits_[start]));
+  };
+  count(0, place, [logit](float other) { return other >= logit; });
+  count(place + 1, logits_.size(), [logit](float other) { return other > logit; });
+  return rank;
+}
+
 // Sums of kLanes each, so that additions need not wait for each other.
 Candidates::Spread Candidates::spread() {
   const auto top = static_cast<double>(highest());
   std::array<double, kLanes> sums{};
   std::array<double, kLanes> squares{};
   std::size_t counted = 0;
-  std::size_t lane = 0;
-  for_each([&](const Candidate& candidate) {
-    if (candidate.logit == kNever) return;
-    const double below = static_cast<double>(candidate.logit) - top;
+  const auto add = [&](std::size_t lane, float logit) {
+    const double below = static_cast<double>(logit) - top;
     sums[lane] += below;
     squares[lane] += below * below;
-    lane = (lane + 1) % kLanes;
+  };
+  std::size_t i = 0;
+  for (; whole_ && i + kLanes <= logits_.size(); i += kLanes) {
+    const auto some = std::span(logits_).subspan(i, kLanes);
+    std::size_t possible = 0;
+    for (const float logit : some)
+      possible += static_cast<std::size_t>(logit > kNever);
+    counted += possible;
+    if (possible == kLanes) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane)
+        add(lane, some[lane]);
+      continue;
+    }
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      if (some[lane] > kNever) add(lane, some[lane]);
+    }
+  }
+  for (; i < size(); ++i) {
+    const float logit = whole_ ? logits_[i] : list_[i].logit;
+    if (logit == kNever) continue;
+    add(i % kLanes, logit);
     ++counted;
-  });
+  }
   if (counted == 0) return {};
   const double mean = std::accumulate(sums.begin(), sums.end(), 0.0) / static_cast<double>(counted);
   const double square = std::accumulate(squares.begin(), squares.end(), 0.0) / static_cast<double>(counted);
@@ -291,28 +364,9 @@ double Candidates::weight_sum() {
       sum += static_cast<double>(exp_negative(candidate.logit - top));
     return sum;
   }
-  block_sums_.clear();
-  for (std::size_t start = 0; start < logits_.size(); start += kBlock) {
-    block_sums_.push_back(block_weight(start, top));
-    sum += block_sums_.back();
-  }
-  return sum;
-}
-
-// The same additions in the same order on every machine: kLanes partial sums, then theirs.
-double Candidates::block_weight(std::size_t start, float top) const {
-  std::array<float, kBlock> weights{};
-  const std::size_t count = std::min(kBlock, logits_.size() - start);
-  transform(std::span(logits_).subspan(start, count), weights,
-            [top](float logit) { return exp_negative(logit - top); });
-  std::array<double, kLanes> sums{};
-  for (std::size_t i = 0; i < kBlock; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane)
-      sums[lane] += static_cast<double>(weights[i + lane]);
-  }
-  double sum = 0;
-  for (const double lane : sums)
-    sum += lane;
+  weight_sums_.compute(logits_, top, block_sums_);
+  for (const double block : block_sums_)
+    sum += block;
   return sum;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // The tokens that may come next, with their logits. At first that is the whole vocabulary, an array by id; the first
 // cut leaves a short list, most likely first. Order is by logit, equal logits by lower id. Selecting the best few of a
-// large vocabulary reads it once and sorts almost nothing.
+// large vocabulary reads it once and sorts almost nothing. A mask of few tokens gives a short list at once.
 //
 // Not thread-safe; one belongs to each Sampler and keeps its buffers.
 
@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <span>
 #include <vector>
+
+#include "core/runtime/sampler/weight_sums.h"
 
 namespace mlxr {
 
@@ -39,7 +41,8 @@ class Candidates {
 
   // Minus infinity when there is no candidate, or none that can come.
   float highest();
-  // The first `count` (at most size()) candidates in order. The span holds until the next call.
+  // The first `count` candidates in order, fewer when fewer can come (those of minus infinity cannot, unless a list has
+  // come to hold some). The span holds until the next call.
   std::span<const Candidate> best(std::size_t count);
   // Calls visit(candidate) for each, in no order that means anything.
   template <class Visit>
@@ -63,6 +66,8 @@ class Candidates {
   // Sum of exp(logit - highest()) over all candidates.
   double weight_sum();
 
+  // How many candidates come before this one; size() when it is none.
+  std::size_t rank_of(TokenId token);
   // Of the logits that are not minus infinity: how many, and their standard deviation (of the whole, not a sample).
   struct Spread {
     std::size_t count = 0;
@@ -82,11 +87,10 @@ class Candidates {
   Draw at(double unit);
 
  private:
-  static constexpr std::size_t kBlock = 64;
+  static constexpr std::size_t kBlock = WeightSums::kBlock;
 
   void find_block_maxima();
-  // Sum of exp(logit - top) over the block that starts at `start`.
-  double block_weight(std::size_t start, float top) const;
+  bool assign_list(std::span<const float> logits, TokenMask allowed);
   // Fills sorted_ with at least `count` of the best of the whole vocabulary.
   void select(std::size_t count);
   // Puts the list in order again when logits of it have changed.
@@ -94,6 +98,7 @@ class Candidates {
   Draw draw_from_list(double unit);
   Draw draw_from_whole(double unit);
 
+  WeightSums weight_sums_;
   bool whole_ = true;
   bool changed_ = false;             // list_ may be out of order
   std::vector<float> logits_;        // [vocab]

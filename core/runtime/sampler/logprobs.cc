@@ -20,13 +20,9 @@ Logprobs LogprobReader::read(std::span<const float> logits, TokenId token, std::
   const auto logprob = [&](float logit) { return static_cast<double>(logit) - top - log_sum; };
   for (const Candidate& candidate : candidates_.best(num_top))
     made.top.push_back({candidate.token, logprob(candidate.logit)});
-  const float* chosen = candidates_.logit_of(token);
-  if (chosen == nullptr) return made;
-  made.chosen.logprob = logprob(*chosen);
-  made.rank = 0;
-  candidates_.for_each([&](const Candidate& candidate) {
-    made.rank += candidate.logit > *chosen || (candidate.logit == *chosen && candidate.token < token) ? 1 : 0;
-  });
+  if (token < 0 || static_cast<std::size_t>(token) >= logits.size()) return made;
+  made.rank = static_cast<std::int64_t>(candidates_.rank_of(token));
+  made.chosen.logprob = logprob(*candidates_.logit_of(token));
   return made;
 }
 

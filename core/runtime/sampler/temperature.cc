@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/runtime/sampler/exponential.h"
 #include "core/runtime/sampler/stage.h"
@@ -27,13 +28,14 @@ class DynamicTemperatureStage final : public CloneableStage<DynamicTemperatureSt
   void apply(Candidates& candidates, const SequenceView& /*sequence*/) override {
     const float top = candidates.highest();
     const double sum = candidates.weight_sum();
+    const double log_sum = std::log(sum);
     double entropy = 0;
     std::size_t possible = 0;
     candidates.for_each([&](const Candidate& candidate) {
       if (candidate.logit == -std::numeric_limits<float>::infinity()) return;
       ++possible;
       const double probability = static_cast<double>(exp_negative(candidate.logit - top)) / sum;
-      entropy += probability * (std::log(sum) - static_cast<double>(candidate.logit - top));
+      entropy += probability * (log_sum - static_cast<double>(candidate.logit - top));
     });
     if (possible < 2) return;
     const double share = std::clamp(entropy / std::log(static_cast<double>(possible)), 0.0, 1.0);

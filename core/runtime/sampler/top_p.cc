@@ -21,6 +21,7 @@ class TopPStage final : public CloneableStage<TopPStage> {
         sum += static_cast<double>(exp_negative(best[read].logit - top));
         if (sum >= wanted) return candidates.keep_best(read + 1);
       }
+      if (best.size() < count) return;
     }
   }
 
