@@ -4,6 +4,7 @@
 //   latency      time to first token and between tokens, p50/p95/p99, with requests that arrive by a Poisson process
 //   prefix       the second of two requests that share a prompt, against the first
 //   restart      the same when the engine was started anew between them
+//   speculation  tokens a second and acceptance without proposals, with those of the text, with a draft model (--draft)
 //   memory       what was planned against what the system reports
 
 #include <algorithm>
@@ -41,7 +42,8 @@ struct BenchOptions {
   std::string kv_type = "auto";
   double rate = 2.0;  // requests a second
   std::int64_t requests = 30;
-  std::vector<std::string> scenarios = {"throughput", "latency", "prefix", "restart", "memory"};
+  std::string draft;
+  std::vector<std::string> scenarios = {"throughput", "latency", "prefix", "restart", "speculation", "memory"};
 };
 
 double ms_since(Clock::time_point start) {
@@ -202,6 +204,26 @@ class Bench {
     return {{"prompt", shared_length()}, {"first_ms", cold}, {"second_ms", warm}, {"speedup", cold / warm}};
   }
 
+  json speculation() const {
+    json rows = json::array();
+    double plain = 0.0;
+    for (const char* mode : {"none", "text", "draft"}) {
+      if (mode == std::string("draft") && options_.draft.empty()) continue;
+      ModelOptions model = model_options();
+      model.tokenizer = true;
+      EngineOptions engine = engine_options({});
+      engine.speculate = mode != std::string("none");
+      if (mode == std::string("draft")) engine.draft_path = value_or_exit(resolve_model(options_.draft));
+      auto loaded = value_or_exit(LoadedModel::open(path_, model));
+      const auto running =
+          value_or_exit(Engine::start(std::move(loaded), value_or_exit(FairScheduler::create(scheduler_)), engine));
+      rows.push_back(speculation_row(*running, mode));
+      if (plain == 0.0) plain = rows.back()["tokens_per_s"];
+      rows.back()["speedup"] = rows.back()["tokens_per_s"].get<double>() / plain;
+    }
+    return rows;
+  }
+
   // The pool is filled to its last block and the largest step run, so that nothing planned stays untouched.
   json memory() const {
     const MemoryPlan plan =
@@ -222,14 +244,12 @@ class Bench {
   }
 
   json run() const {
-    const std::map<std::string, json (Bench::*)() const> all = {{"throughput", &Bench::throughput},
-                                                                {"latency", &Bench::latency},
-                                                                {"prefix", &Bench::prefix},
-                                                                {"restart", &Bench::restart},
-                                                                {"memory", &Bench::memory}};
+    const std::map<std::string, json (Bench::*)() const> all = {
+        {"throughput", &Bench::throughput}, {"latency", &Bench::latency},         {"prefix", &Bench::prefix},
+        {"restart", &Bench::restart},       {"speculation", &Bench::speculation}, {"memory", &Bench::memory}};
     json result = {{"model", options_.model}, {"prompt", options_.prompt}, {"generate", options_.generate}};
     // Memory is read against an empty process, so that it comes first.
-    for (const char* name : {"memory", "throughput", "latency", "prefix", "restart"}) {
+    for (const char* name : {"memory", "throughput", "latency", "prefix", "restart", "speculation"}) {
       if (std::find(options_.scenarios.begin(), options_.scenarios.end(), name) == options_.scenarios.end()) continue;
       result[name] = (this->*all.at(name))();
       std::fprintf(stderr, "%s: %s\n", name, result[name].dump().c_str());
@@ -275,6 +295,36 @@ class Bench {
     follow(*submit(engine, seed, prompt, generate), Clock::now());
   }
 
+  // Stories, and a text that repeats itself.
+  json speculation_row(Engine& engine, const std::string& mode) const {
+    constexpr const char* kPrompts[] = {
+        "Once upon a time there was a little girl who lived in a village near the forest.",
+        "The old man looked at the sea and",
+        "A red fox, a blue bird, a green frog. A red fox, a blue bird, a green frog. A red fox,",
+        "One day the king said to his three sons:"};
+    answer(engine, 0, 8, 4);
+    const EngineStats before = engine.stats();
+    std::int64_t generated = 0;
+    const Clock::time_point begin = Clock::now();
+    for (const char* prompt : kPrompts) {
+      GenerateRequest request;
+      request.prompt = engine.model().tokenizer()->encode(prompt);
+      request.sampling.temperature = 0.0F;
+      request.max_tokens = 4 * options_.generate;
+      request.ignore_end_of_text = true;
+      generated += follow(*value_or_exit(engine.generate(std::move(request))), begin).tokens;
+    }
+    const double total_ms = ms_since(begin);
+    const EngineStats after = engine.stats();
+    const auto proposed = static_cast<double>(after.draft_tokens - before.draft_tokens);
+    const auto accepted = static_cast<double>(after.accepted_tokens - before.accepted_tokens);
+    return {
+        {"proposals", mode},
+        {"tokens_per_s", 1000.0 * static_cast<double>(generated) / total_ms},
+        {"tokens_per_step", static_cast<double>(generated) / static_cast<double>(after.num_steps - before.num_steps)},
+        {"acceptance", proposed > 0.0 ? accepted / proposed : 0.0}};
+  }
+
   std::int64_t shared_length() const { return options_.shared_prompt; }
   // A request whose prompt is shared but for its last eight tokens.
   double first_token_ms(Engine& engine, std::uint64_t seed) const {
@@ -310,6 +360,7 @@ int main(int argc, char** argv) {
   app.add_option("--shared-prompt", options.shared_prompt)->capture_default_str();
   app.add_option("--context", options.context);
   app.add_option("--kv-type", options.kv_type);
+  app.add_option("--draft", options.draft, "model that proposes tokens");
   app.add_option("--rate", options.rate, "requests a second")->capture_default_str();
   app.add_option("--requests", options.requests)->capture_default_str();
   app.add_option("--scenarios", options.scenarios)->delimiter(',');

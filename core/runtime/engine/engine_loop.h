@@ -60,6 +60,7 @@ class Engine::Loop {
   void propose(const StepPlan& plan);
   void ask_draft_model();
   void apply_changes(const StepPlan& plan);
+  void shorten_to_fit(RunningPiece& running) const;
   Status run_batch();
   void add_piece(const StepPiece& planned);
   void consume_rows();

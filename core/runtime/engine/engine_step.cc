@@ -1,5 +1,6 @@
 // One step of an engine: plan, run the batch, give each task its rows.
 
+#include <algorithm>
 #include <chrono>
 #include <new>
 
@@ -123,9 +124,20 @@ void Engine::Loop::add_piece(const StepPiece& planned) {
                    .num_drafts = static_cast<std::int64_t>(running.tokens.size()) - planned.num_tokens,
                    .samples = planned.samples};
   running.logits = task->logits_wanted(running.piece);
+  shorten_to_fit(running);
   running.hidden = task->hidden_wanted(running.piece);
   stats_.draft_tokens += static_cast<std::uint64_t>(running.piece.num_drafts);
   batch_.push_back(std::move(running));
+}
+
+// Logits of every token of a prompt are large: no more of it in one step than kMaxLogitBytes hold.
+void Engine::Loop::shorten_to_fit(RunningPiece& running) const {
+  constexpr std::int64_t kMaxLogitBytes = std::int64_t{64} << 20;
+  const std::int64_t most = std::max<std::int64_t>(1, kMaxLogitBytes / (4 * shared_.vocab_size));
+  if (running.logits != RowsWanted::kAll || running.piece.num_drafts > 0 || running.piece.num_known <= most) return;
+  running.tokens.resize(static_cast<std::size_t>(most));
+  running.piece.num_known = most;
+  running.piece.samples = false;
 }
 
 Status Engine::Loop::run_batch() {
