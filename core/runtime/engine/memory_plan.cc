@@ -78,8 +78,18 @@ Result<MemoryPlan> plan_memory(const std::string& path, const ModelOptions& mode
   plan.swap_bytes =
       static_cast<std::uint64_t>(kv.paging.swap_blocks * engine.block_tokens) * kv.layout.bytes_per_token();
   MLXR_ASSIGN_OR_RETURN(plan.workspace_bytes, workspace(*sizing, model->model(), engine, max_step_tokens));
+  if (engine.speculate && !engine.draft_path.empty()) {
+    EngineOptions draft_options = engine;
+    draft_options.draft_path.clear();
+    draft_options.context = kv.context;
+    draft_options.kv_tokens = kv.layout.num_blocks[0] * engine.block_tokens;
+    MLXR_ASSIGN_OR_RETURN(const MemoryPlan draft,
+                          plan_memory(engine.draft_path, model_options, draft_options, max_step_tokens));
+    plan.draft_bytes = draft.weight_bytes + draft.kv_bytes;
+    plan.tokenizer_bytes += draft.tokenizer_bytes;
+  }
   if (model_options.tokenizer) {
-    plan.tokenizer_bytes = static_cast<std::uint64_t>(model->model().config().vocab_size) * kTokenizerBytesPerToken;
+    plan.tokenizer_bytes += static_cast<std::uint64_t>(model->model().config().vocab_size) * kTokenizerBytesPerToken;
   }
   return plan;
 }
@@ -98,6 +108,7 @@ std::optional<std::uint64_t> resident_bytes() {
 std::string describe(const MemoryPlan& plan) {
   std::string text = fmt::format("{} = {} weights + {} KV + {} workspace", gib(plan.total()), gib(plan.weight_bytes),
                                  gib(plan.kv_bytes), gib(plan.workspace_bytes));
+  if (plan.draft_bytes > 0) text += fmt::format(" + {} draft model", gib(plan.draft_bytes));
   if (plan.swap_bytes > 0) text += fmt::format(" + {} swap", gib(plan.swap_bytes));
   if (plan.tokenizer_bytes > 0) text += fmt::format(" + {} tokenizer", gib(plan.tokenizer_bytes));
   return text;

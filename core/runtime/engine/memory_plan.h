@@ -13,10 +13,13 @@ struct MemoryPlan {
   std::uint64_t weight_bytes = 0;     // tensors of the file, mapped
   std::uint64_t kv_bytes = 0;         // the pool
   std::uint64_t workspace_bytes = 0;  // intermediates of the largest step, its logits, scratch of the kernels
+  std::uint64_t draft_bytes = 0;      // the draft model's weights and KV pool
   std::uint64_t swap_bytes = 0;       // host memory for preempted sequences
   std::uint64_t tokenizer_bytes = 0;  // vocabulary, merges and what is derived from them
 
-  std::uint64_t total() const { return weight_bytes + kv_bytes + workspace_bytes + swap_bytes + tokenizer_bytes; }
+  std::uint64_t total() const {
+    return weight_bytes + kv_bytes + workspace_bytes + draft_bytes + swap_bytes + tokenizer_bytes;
+  }
 };
 
 // `max_step_tokens`: rows of a batch at most, as the scheduler is set. Reads metadata only; milliseconds.
