@@ -25,7 +25,8 @@ void dot_many(const WeightRows& rows, const ActivationGroup* x, std::int64_t tok
       const std::int64_t left = groups_per_row - group;
       const std::int64_t count = left < kChunkGroups ? left : kChunkGroups;
       fill_tile<G>(rows, row, group, count, tile);
-      dot_tile_all<G, kManyTokens>(tile, count, x + group, groups_per_row, 0, tokens, {out.data + row, out.stride});
+      dot_tile_all<TileKindOf<G>, kManyTokens>(tile, count, x + group, groups_per_row, 0, tokens,
+                                               {out.data + row, out.stride});
     }
   }
 }

@@ -16,6 +16,16 @@ struct alignas(64) Tile {
 };
 static_assert(sizeof(Tile) <= sizeof(TileScratch));
 
+// What the products with a tile depend on: fewer than there are formats, so that they share the code.
+template <bool kTheMin, bool kTheHalfScales, bool kTheHalfMins>
+struct TileKind {
+  static constexpr bool kHasMin = kTheMin;
+  static constexpr bool kHalfScales = kTheHalfScales;
+  static constexpr bool kHalfMins = kTheHalfMins;
+};
+template <class G>
+using TileKindOf = TileKind<G::kHasMin, G::kHalfScales, G::kHalfMins>;
+
 // A row that is not there: any quants of scale (next to) zero.
 inline constexpr std::uint8_t kZeroGroup[PortableGroup<QuantType::kQ8_0>::kBytes] = {};
 

@@ -193,6 +193,21 @@ struct Group<QuantType::kQ8_0> : PortableGroup<QuantType::kQ8_0>, SumsOf<QuantRa
   }
 };
 
+// Scales of Q4_K and Q5_K, which begin alike: d, dmin and 12 bytes of six-bit scales and minima (unpack_scale_min_words
+// says how).
+inline Scales scale_mins(const std::uint8_t* bytes) {
+  static_assert(offsetof(BlockQ4_K, d) == 0 && offsetof(BlockQ4_K, dmin) == 2 && offsetof(BlockQ4_K, scales) == 4);
+  const __m128i packed = _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes + 4));  // words a, b, c and four quants
+  const __m128i low = _mm_and_si128(packed, _mm_set1_epi8(63));
+  const __m128i c = _mm_srlv_epi32(_mm_shuffle_epi32(packed, 0xaa), _mm_setr_epi32(0, 4, 0, 0));
+  const __m128i top = _mm_and_si128(_mm_srli_epi32(packed, 2), _mm_set1_epi8(0x30));
+  const __m128i high = _mm_or_si128(_mm_and_si128(c, _mm_set1_epi8(15)), top);
+  const __m128i both = _mm_unpacklo_epi32(low, high);  // eight scales, eight minima
+  const __m128 d = _mm_cvtph_ps(_mm_cvtsi32_si128(load_bytes<std::int32_t>(bytes)));
+  return {f8_mul(_mm256_broadcastss_ps(d), f8_from_low_bytes(both)),
+          f8_mul(_mm256_broadcastss_ps(_mm_movehdup_ps(d)), f8_from_high_bytes(both)), none(), none()};
+}
+
 template <>
 struct Group<QuantType::kQ4_K> : PortableGroup<QuantType::kQ4_K>, SumsOf<QuantRange::kSmall, -1> {
   static constexpr QuantRange kRange = QuantRange::kSmall;
@@ -211,12 +226,7 @@ struct Group<QuantType::kQ4_K> : PortableGroup<QuantType::kQ4_K>, SumsOf<QuantRa
     return q;
   }
 
-  static Scales scales(const std::uint8_t* bytes) {
-    const ScaleMinWords words = unpack_scale_min_words(bytes + offsetof(BlockQ4_K, scales));
-    const F8 d = load_f16_broadcast(bytes + offsetof(BlockQ4_K, d));
-    const F8 dmin = load_f16_broadcast(bytes + offsetof(BlockQ4_K, dmin));
-    return {f8_mul(d, f8_from_bytes(words.scales)), f8_mul(dmin, f8_from_bytes(words.mins)), none(), none()};
-  }
+  static Scales scales(const std::uint8_t* bytes) { return scale_mins(bytes); }
 };
 
 template <>
@@ -245,7 +255,7 @@ struct Group<QuantType::kQ5_K> : PortableGroup<QuantType::kQ5_K>, SumsOf<QuantRa
     return q;
   }
 
-  static Scales scales(const std::uint8_t* bytes) { return Group<QuantType::kQ4_K>::scales(bytes); }
+  static Scales scales(const std::uint8_t* bytes) { return scale_mins(bytes); }
 };
 
 template <>

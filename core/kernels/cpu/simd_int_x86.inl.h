@@ -50,13 +50,27 @@ inline __m256i cross_halves_add32(__m256i a, __m256i b) {
   return _mm256_add_epi32(_mm256_blend_epi32(a, b, 0xf0), _mm256_permute2x128_si256(a, b, 0x21));
 }
 
+// Neighbouring 32-bit words of a, then of b, in each 128 bits; a sum of the two is what vphaddd does in more steps.
+inline __m256i even_words(__m256i a, __m256i b) {
+  return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88));
+}
+inline __m256i odd_words(__m256i a, __m256i b) {
+  return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0xdd));
+}
+inline __m256i add_neighbours32(__m256i a, __m256i b) {
+  return _mm256_add_epi32(even_words(a, b), odd_words(a, b));
+}
+inline __m256i add_neighbours16(__m256i a, __m256i b) {
+  return _mm256_add_epi16(even_words(a, b), odd_words(a, b));
+}
+
 // Sums of the eight lanes of each of v[0..7], in lane order.
 inline I8 sum_lanes32(const __m256i (&v)[8]) {
   __m256i t[4];
   MLXR_UNROLL
   for (int j = 0; j < 4; ++j)
     t[j] = cross_halves_add32(v[j], v[j + 4]);
-  return _mm256_hadd_epi32(_mm256_hadd_epi32(t[0], t[1]), _mm256_hadd_epi32(t[2], t[3]));
+  return add_neighbours32(add_neighbours32(t[0], t[1]), add_neighbours32(t[2], t[3]));
 }
 
 // The same for sixteen 16-bit lanes each, where no sum of four lanes leaves 16 bits.
@@ -66,9 +80,9 @@ inline I8 sum_lanes16(const __m256i (&v)[8]) {
   for (int j = 0; j < 4; ++j)
     t[j] = cross_halves_add16(v[j], v[j + 4]);
   const __m256i ones = _mm256_set1_epi16(1);
-  const __m256i low = _mm256_madd_epi16(_mm256_hadd_epi16(t[0], t[1]), ones);
-  const __m256i high = _mm256_madd_epi16(_mm256_hadd_epi16(t[2], t[3]), ones);
-  return _mm256_hadd_epi32(low, high);
+  const __m256i low = _mm256_madd_epi16(add_neighbours16(t[0], t[1]), ones);
+  const __m256i high = _mm256_madd_epi16(add_neighbours16(t[2], t[3]), ones);
+  return add_neighbours32(low, high);
 }
 
 // Eight binary16 values `stride` bytes apart.
@@ -87,6 +101,10 @@ inline F8 load_f16_strided(const std::uint8_t* p, std::size_t stride) {
 inline F8 load_f16_broadcast(const std::uint8_t* p) {
   return _mm256_cvtph_ps(_mm_set1_epi16(load_bytes<std::int16_t>(p)));
 }
-inline F8 f8_from_bytes(std::uint64_t bytes) {
-  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<std::int64_t>(bytes))));
+// Low eight bytes, or the upper eight.
+inline F8 f8_from_low_bytes(__m128i bytes) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+}
+inline F8 f8_from_high_bytes(__m128i bytes) {
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpackhi_epi64(bytes, bytes)));
 }

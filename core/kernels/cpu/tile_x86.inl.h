@@ -14,6 +14,18 @@ struct alignas(64) Tile {
 };
 static_assert(sizeof(Tile) <= sizeof(TileScratch));
 
+// What the products with a tile depend on: fewer than there are formats, so that they share the code.
+template <QuantRange kTheRange, int kTheZeroLog2, int kTheMaxQuant, bool kTheMin, bool kTheHalfMins>
+struct TileKind {
+  static constexpr QuantRange kRange = kTheRange;
+  static constexpr int kZeroLog2 = kTheZeroLog2;
+  static constexpr int kMaxQuant = kTheMaxQuant;
+  static constexpr bool kHasMin = kTheMin;
+  static constexpr bool kHalfMins = kTheHalfMins;
+};
+template <class G>
+using TileKindOf = TileKind<G::kRange, G::kZeroLog2, G::kMaxQuant, G::kHasMin, G::kHalfMins>;
+
 // A group of a row that is not there: any quants of scale zero, in every format (next to zero in MXFP4; nobody reads
 // the results).
 alignas(64) inline constexpr std::uint8_t kZeroGroup[PortableGroup<QuantType::kQ8_0>::kBytes] = {};
