@@ -34,6 +34,7 @@ inline __m256i dpbusd(__m256i acc, __m256i, __m256i) {
 #include "core/kernels/cpu/quantize_x86.inl.h"
 #include "core/kernels/cpu/transpose_x86.inl.h"
 #include "core/kernels/cpu/tile_x86.inl.h"
+#include "core/kernels/cpu/next_tile.inl.h"
 #include "core/kernels/cpu/dot_few.inl.h"
 #include "core/kernels/cpu/dot_many_avx2.inl.h"
 #include "core/kernels/cpu/dot_many.inl.h"

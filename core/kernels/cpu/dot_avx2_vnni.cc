@@ -76,6 +76,7 @@ inline void wf_add_to(float* p, WF a) {
 #include "core/kernels/cpu/quantize_x86.inl.h"
 #include "core/kernels/cpu/transpose_x86.inl.h"
 #include "core/kernels/cpu/tile_x86.inl.h"
+#include "core/kernels/cpu/next_tile.inl.h"
 #include "core/kernels/cpu/dot_few.inl.h"
 #include "core/kernels/cpu/dot_many_vnni.inl.h"
 #include "core/kernels/cpu/dot_many.inl.h"

@@ -86,7 +86,7 @@ MLXR_ALWAYS_INLINE __m256i zero_sums(const Tile& tile, std::int64_t block, int v
 // out[t][0 .. 15] += products of kTokens tokens with the tile's 16 rows over `num_chunk_groups` groups.
 template <class G, int kTokens>
 inline void dot_tile(const Tile& tile, std::int64_t num_chunk_groups, const ActivationGroup* x,
-                     std::int64_t groups_per_row, DotOutput out) {
+                     std::int64_t groups_per_row, NextTile& next, DotOutput out) {
   constexpr bool kZero = G::kZeroLog2 >= 0 && G::kRange != QuantRange::kSigned;
   __m256 acc[8][kTokens][2];
   for (auto& lane : acc) {
@@ -95,6 +95,7 @@ inline void dot_tile(const Tile& tile, std::int64_t num_chunk_groups, const Acti
   }
   for (std::int64_t g = 0; g < num_chunk_groups; ++g) {
     for (int b = 0; b < 8; ++b) {
+      next.read();
       const std::int64_t block = 8 * g + b;
       const std::int8_t* quants[kTokens];
       MLXR_UNROLL

@@ -174,7 +174,7 @@ MLXR_ALWAYS_INLINE void block_sums(const Tile& tile, std::int64_t block, const s
 // out[t][0 .. 15] += products of kTokens tokens with the tile over `num_chunk_groups` groups.
 template <class G, int kTokens>
 inline void dot_tile(const Tile& tile, std::int64_t num_chunk_groups, const ActivationGroup* x,
-                     std::int64_t groups_per_row, DotOutput out) {
+                     std::int64_t groups_per_row, NextTile& next, DotOutput out) {
   float32x4_t acc[8][kTokens][kRowVectors];
   for (auto& lane : acc) {
     for (auto& token : lane) {
@@ -184,6 +184,7 @@ inline void dot_tile(const Tile& tile, std::int64_t num_chunk_groups, const Acti
   }
   for (std::int64_t g = 0; g < num_chunk_groups; ++g) {
     for (int b = 0; b < 8; ++b) {
+      next.read();
       const std::int64_t block = 8 * g + b;
       const std::int8_t* quants[kTokens];
       MLXR_UNROLL

@@ -32,6 +32,7 @@ inline int32x4_t dot_lanes(int32x4_t acc, int8x16_t a, int8x16_t b) {
 #include "core/kernels/cpu/groups_neon.inl.h"
 #include "core/kernels/cpu/quantize_neon.inl.h"
 #include "core/kernels/cpu/dot_few.inl.h"
+#include "core/kernels/cpu/next_tile.inl.h"
 #include "core/kernels/cpu/dot_many_neon.inl.h"
 #include "core/kernels/cpu/dot_many.inl.h"
 // clang-format on

@@ -14,6 +14,9 @@ namespace {
 constexpr std::int64_t kMaxTokens = 512;
 // A hand-over between threads costs about a microsecond: time to read this much.
 constexpr std::int64_t kMinJobBytes = 16384;
+// Neighbouring tiles that a worker takes together, if there are enough for each to come so many times.
+constexpr std::int64_t kTileRun = 4;
+constexpr std::int64_t kRunsPerWorker = 8;
 // Activations below this many elements are quantised by the caller alone.
 constexpr std::int64_t kMinSharedElements = 32768;
 
@@ -54,6 +57,7 @@ CpuMatmul::Plan CpuMatmul::plan(const Weight& weight, const float* bias, float* 
                         .data = host.bytes().data(),
                         .row_bytes = host.row_bytes(),
                         .num_rows = 0,
+                        .following_rows = 0,
                         .elements = weight.shape[1]},
                .num_rows = weight.shape[0],
                .bias = bias,
@@ -100,6 +104,7 @@ void CpuMatmul::run_tile(const Plan& plan, const Input& input, std::int64_t firs
   WeightRows rows = plan.rows;
   rows.data += static_cast<std::size_t>(first_row) * rows.row_bytes;
   rows.num_rows = std::min(kMaxTileRows, plan.num_rows - first_row);
+  rows.following_rows = plan.num_rows - first_row;
   const DotOutput out = {to, kMaxTileRows};
   if (plan.quantized != nullptr) {
     plan.quantized(rows, quantized_.row(first_token), tokens, scratch, out);
@@ -112,7 +117,9 @@ std::int64_t CpuMatmul::tile_grain(const Plan& plan, std::int64_t tokens, std::i
   const std::int64_t tile_bytes = static_cast<std::int64_t>(plan.rows.row_bytes) * kMaxTileRows;
   const std::int64_t wanted = kMinJobBytes / std::max<std::int64_t>(1, tile_bytes * tokens);
   const std::int64_t share = (num_tiles + pool_.num_threads() - 1) / pool_.num_threads();
-  return std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(1, share));
+  // A worker fetches the tile after the one that it works at, so that it should be its own too.
+  const std::int64_t run = std::min(kTileRun, share / kRunsPerWorker);
+  return std::clamp<std::int64_t>(wanted, std::max<std::int64_t>(1, run), std::max<std::int64_t>(1, share));
 }
 
 void CpuMatmul::multiply(const float* x, std::int64_t tokens, std::span<const Product> products) {

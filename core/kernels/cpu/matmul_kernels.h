@@ -33,8 +33,9 @@ struct WeightRows {
   QuantType type;
   const std::byte* data;
   std::size_t row_bytes;
-  std::int64_t num_rows;  // at most kMaxTileRows
-  std::int64_t elements;  // in a row: in_features
+  std::int64_t num_rows;        // at most kMaxTileRows
+  std::int64_t following_rows;  // at `data` that may be read ahead, num_rows among them
+  std::int64_t elements;        // in a row: in_features
 };
 
 // Where results go: result of (token, row) at data[token * stride + row]. Kernels may write the places of rows up to
