@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "core/backend/kv_codec.h"
 #include "core/base/check.h"
 #include "core/base/checked.h"
 
@@ -84,9 +85,6 @@ Status check_layout(const KvLayout& layout) {
 }  // namespace
 
 Result<std::unique_ptr<KvStorage>> HostKvStorage::make(const KvLayout& layout) {
-  if (kv_type_info(layout.type).has_scales()) {
-    return unsupported("no attention over a KV cache of " + std::string(kv_type_info(layout.type).name));
-  }
   MLXR_RETURN_IF_ERROR(check_layout(layout));
   constexpr std::size_t kMaxBytes = SIZE_MAX / 4;
   std::vector<Place> places;
@@ -183,7 +181,7 @@ void HostKvStorage::copy_block(std::int64_t group, std::int64_t from, std::int64
 std::string HostKvStorage::fingerprint() const {
   const KvLayout& own = layout();
   std::string text = "host-kv-1 " + std::string(kv_type_info(own.type).name);
-  if (own.type == KvType::kQ4_0 && own.rotate) text += "+hadamard";
+  if (is_rotated(own)) text += "+hadamard";
   text += std::endian::native == std::endian::little ? " le" : " be";
   text += " block " + std::to_string(own.block_tokens);
   for (std::size_t i = 0; i < own.layers.size();) {

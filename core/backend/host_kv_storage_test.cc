@@ -91,6 +91,33 @@ TEST(HostKvStorage, FingerprintFollowsWhatTheBytesMean) {
   EXPECT_NE(make(other_group)->fingerprint(), first);
 }
 
+TEST(HostKvStorage, BlocksOfTypesWithScalesComeBack) {
+  for (const KvType type : {KvType::kQ8_0, KvType::kQ4_0, KvType::kFP8_E4M3}) {
+    KvLayout layout = kTwoGroups;
+    layout.type = type;
+    const auto storage = make(layout);
+    const std::size_t per_token = 2 * (*kv_row_bytes(type, 64) + 3 * *kv_row_bytes(type, 32));
+    EXPECT_EQ(storage->block_bytes(0), 16 * per_token);
+    const auto bytes = numbered(storage->block_bytes(0), 3);
+    ASSERT_TRUE(storage->write_block(0, 1, bytes).ok());
+    storage->copy_block(0, 1, 4);
+    EXPECT_EQ(read(*storage, 0, 4), bytes);
+  }
+  KvLayout rotated = kTwoGroups;
+  rotated.type = KvType::kQ4_0;
+  KvLayout plain = rotated;
+  plain.rotate = false;
+  EXPECT_NE(make(rotated)->fingerprint(), make(plain)->fingerprint());
+}
+
+TEST(HostKvStorage, RefusesHeadsThatScalesDoNotDivide) {
+  KvLayout layout{{{1, 64, 64}, {1, 64, 80}}, {1}, 32, KvType::kQ8_0};
+  EXPECT_EQ(HostKvStorage::make(layout).status().message(),
+            "a KV cache of q8_0 needs head sizes that are multiples of 32, and layer 1 has 80");
+  layout.type = KvType::kFP8_E4M3;
+  EXPECT_TRUE(HostKvStorage::make(layout).ok());
+}
+
 TEST(HostKvStorage, RefusesLayoutsWithoutSense) {
   KvLayout groups = kTwoGroups;
   groups.num_blocks = {5};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/backend/host_kv_storage.h"
+#include "core/backend/kv_codec.h"
 #include "core/backend/reference/reference_backend.h"
 #include "core/base/float16.h"
 
@@ -36,21 +37,47 @@ struct QueryRow {
   std::int64_t last;
 };
 
+// The key or value of one token as the layout keeps it: rotated, in a rotated layout.
+void load_key(const HostKvStorage& storage, const std::byte* tile, std::int64_t token, std::vector<float>& out) {
+  const KvType type = storage.layout().type;
+  const auto n = static_cast<std::int64_t>(out.size());
+  if (kv_type_info(type).has_scales()) {
+    std::vector<std::byte> row(*kv_row_bytes(type, n));
+    gather_key_row(type, tile, n, storage.key_stride(), token, row.data());
+    decode_kv_row(type, row.data(), n, out.data());
+    return;
+  }
+  for (std::int64_t i = 0; i < n; ++i)
+    out[static_cast<std::size_t>(i)] =
+        load_element(tile, static_cast<std::size_t>(i * storage.key_stride() + token), type);
+}
+
+void load_value(const HostKvStorage& storage, const std::byte* tile, std::int64_t token, std::vector<float>& out) {
+  const KvType type = storage.layout().type;
+  const auto n = static_cast<std::int64_t>(out.size());
+  if (kv_type_info(type).has_scales()) {
+    decode_kv_row(type, tile + static_cast<std::size_t>(token) * *kv_row_bytes(type, n), n, out.data());
+    return;
+  }
+  for (std::int64_t i = 0; i < n; ++i)
+    out[static_cast<std::size_t>(i)] = load_element(tile, static_cast<std::size_t>(token * n + i), type);
+}
+
 void attend(const QueryRow& row, const float* q, const AttentionParams& params, float* out) {
   const KvLayout& layout = row.storage.layout();
   const KvLayerLayout& dims = layout.layers[static_cast<std::size_t>(row.layer)];
-  const auto key_dim = static_cast<std::size_t>(dims.key_dim);
-  const auto value_dim = static_cast<std::size_t>(dims.value_dim);
-  const auto key_stride = static_cast<std::size_t>(row.storage.key_stride());
+  const bool rotated = is_rotated(layout);
+  std::vector<double> query(q, q + dims.key_dim);
+  if (rotated) hadamard(query.data(), dims.key_dim);
 
   std::vector<double> scores;
+  std::vector<float> key(query.size());
   for (std::int64_t p = row.first; p <= row.last; ++p) {
     const std::byte* keys = row.storage.key_tile(row.layer, row.blocks[p / layout.block_tokens], row.kv_head);
-    const auto column = static_cast<std::size_t>(p % layout.block_tokens);
+    load_key(row.storage, keys, p % layout.block_tokens, key);
     double score = 0;
-    for (std::size_t i = 0; i < key_dim; ++i)
-      score +=
-          static_cast<double>(q[i]) * static_cast<double>(load_element(keys, i * key_stride + column, layout.type));
+    for (std::size_t i = 0; i < query.size(); ++i)
+      score += query[i] * static_cast<double>(key[i]);
     score *= static_cast<double>(params.scale);
     if (params.softcap > 0) {
       const auto cap = static_cast<double>(params.softcap);
@@ -66,16 +93,29 @@ void attend(const QueryRow& row, const float* q, const AttentionParams& params, 
     total += score;
   }
 
-  std::vector<double> sum(value_dim, 0.0);
+  std::vector<float> value(static_cast<std::size_t>(dims.value_dim));
+  std::vector<double> sum(value.size(), 0.0);
   for (std::int64_t p = row.first; p <= row.last; ++p) {
     const std::byte* values = row.storage.value_tile(row.layer, row.blocks[p / layout.block_tokens], row.kv_head);
-    const auto offset = static_cast<std::size_t>(p % layout.block_tokens) * value_dim;
+    load_value(row.storage, values, p % layout.block_tokens, value);
     const double weight = scores[static_cast<std::size_t>(p - row.first)] / total;
-    for (std::size_t i = 0; i < value_dim; ++i)
-      sum[i] += weight * static_cast<double>(load_element(values, offset + i, layout.type));
+    for (std::size_t i = 0; i < value.size(); ++i)
+      sum[i] += weight * static_cast<double>(value[i]);
   }
-  for (std::size_t i = 0; i < value_dim; ++i)
+  if (rotated) hadamard(sum.data(), dims.value_dim);
+  for (std::size_t i = 0; i < sum.size(); ++i)
     out[i] = static_cast<float>(sum[i]);
+}
+
+// One token's key and value in a type with scales.
+void store_row(const HostKvStorage& storage, const KvLayerLayout& dims, std::vector<float> key,
+               std::vector<float> value, std::int64_t token, std::byte* keys, std::byte* values) {
+  const KvLayout& layout = storage.layout();
+  std::vector<std::byte> row(*kv_row_bytes(layout.type, dims.key_dim));
+  encode_kv_row(layout, key.data(), dims.key_dim, row.data());
+  scatter_key_row(layout.type, row.data(), dims.key_dim, storage.key_stride(), token, keys);
+  encode_kv_row(layout, value.data(), dims.value_dim,
+                values + static_cast<std::size_t>(token) * *kv_row_bytes(layout.type, dims.value_dim));
 }
 
 }  // namespace
@@ -97,6 +137,11 @@ void ReferenceBackend::kv_write(const Tensor& k, const Tensor& v, const KvView& 
       const float* from_v = v.data<float>() + row * value_dim;
       std::byte* keys = storage.key_tile(layer, block, h);
       std::byte* values = storage.value_tile(layer, block, h);
+      if (kv_type_info(layout.type).has_scales()) {
+        store_row(storage, dims, {from_k, from_k + key_dim}, {from_v, from_v + value_dim},
+                  static_cast<std::int64_t>(offset), keys, values);
+        continue;
+      }
       for (std::size_t i = 0; i < key_dim; ++i)
         store_element(keys, i * key_stride + offset, layout.type, from_k[i]);
       for (std::size_t i = 0; i < value_dim; ++i)

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "core/backend/host_kv_storage.h"
+#include "core/backend/kv_codec.h"
 #include "core/base/check.h"
 
 namespace mlxr {
@@ -42,6 +43,7 @@ class BatchAttention {
         storage_(HostKvStorage::of(view)),
         block_table_(view.table(layer).block_table),
         dims_(storage_.layout().layers[static_cast<std::size_t>(layer)]),
+        rotated_(is_rotated(storage_.layout())),
         cuts_(AttentionCuts::of(storage_.layout().block_tokens)),
         group_(q.dim(1) / dims_.num_kv_heads),
         tile_tokens_(std::max<std::int64_t>(1, kTargetRows / group_)),
@@ -111,7 +113,10 @@ class BatchAttention {
       const auto row_bytes = static_cast<std::size_t>(group_ * dims_.key_dim) * sizeof(float);
       for (std::int64_t t = 0; t < unit.end - unit.begin; ++t) {
         const std::int64_t head = (first_row(unit) + t) * q_.dim(1) + unit.kv_head * group_;
-        std::memcpy(rows + t * group_ * dims_.key_dim, q_.data<float>() + head * dims_.key_dim, row_bytes);
+        float* to = rows + t * group_ * dims_.key_dim;
+        std::memcpy(to, q_.data<float>() + head * dims_.key_dim, row_bytes);
+        for (std::int64_t g = 0; rotated_ && g < group_; ++g)
+          hadamard(to + g * dims_.key_dim, dims_.key_dim);
       }
       task.q = rows;
       task.scores = memory;
@@ -154,8 +159,9 @@ class BatchAttention {
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t token = first_row(unit) + r / group_;
       const std::int64_t head = unit.kv_head * group_ + r % group_;
-      kernels_.finish(state.acc + r * acc_stride_, state.sums[r], dims_.value_dim,
-                      out_ + (token * q_.dim(1) + head) * dims_.value_dim);
+      float* to = out_ + (token * q_.dim(1) + head) * dims_.value_dim;
+      kernels_.finish(state.acc + r * acc_stride_, state.sums[r], dims_.value_dim, to);
+      if (rotated_) hadamard(to, dims_.value_dim);
     }
   }
 
@@ -229,6 +235,7 @@ class BatchAttention {
   const HostKvStorage& storage_;
   const Tensor& block_table_;
   const KvLayerLayout& dims_;
+  bool rotated_;
   AttentionCuts cuts_;
   std::int64_t group_;
   std::int64_t tile_tokens_;

@@ -16,11 +16,16 @@
 
 namespace mlxr {
 
+// How keys and values of a type without scales are read.
 template <class V, KvType kType>
-struct KvElements {
-  using Element = std::uint16_t;
+struct PlainKv {
+  static constexpr bool kScaled = false;
+  using Element = std::conditional_t<kType == KvType::kF32, float, std::uint16_t>;
+
   static MLXR_ALWAYS_INLINE typename V::F32 load(const Element* p) {
-    if constexpr (kType == KvType::kF16) {
+    if constexpr (kType == KvType::kF32) {
+      return V::load(p);
+    } else if constexpr (kType == KvType::kF16) {
       return V::load_f16(p);
     } else {
       return V::load_bf16(p);
@@ -28,21 +33,44 @@ struct KvElements {
   }
 };
 
-template <class V>
-struct KvElements<V, KvType::kF32> {
-  using Element = float;
-  static MLXR_ALWAYS_INLINE typename V::F32 load(const float* p) { return V::load(p); }
+// The same for types with scales (layouts: core/backend/kv_codec.h). scale * code is exact in f32. An E4M3 code comes
+// times 2^-8 (V::load_e4m3), so that its scale is taken times 2^8.
+template <class V, KvType kType>
+struct ScaledKv {
+  using F = typename V::F32;
+  static constexpr bool kScaled = true;
+  static constexpr bool kNibbles = kType == KvType::kQ4_0;
+  static constexpr std::int64_t kScaleBytes = 2;
+  static constexpr std::int64_t kSpan = kType == KvType::kFP8_E4M3 ? 0 : 32;  // 0: the whole head
+  static constexpr int kHalves = kNibbles ? 2 : 1;                            // codes in a byte
+
+  static MLXR_ALWAYS_INLINE std::int64_t span(std::int64_t dim) { return kSpan == 0 ? dim : kSpan; }
+  static MLXR_ALWAYS_INLINE F unit(F scale) {
+    return kType == KvType::kFP8_E4M3 ? V::mul(scale, V::set(256.0F)) : scale;
+  }
+  static MLXR_ALWAYS_INLINE F codes(const std::uint8_t* p, bool high) {
+    if constexpr (kType == KvType::kQ8_0) return V::load_s8(p);
+    if constexpr (kType == KvType::kQ4_0) return V::load_s4(p, high);
+    if constexpr (kType == KvType::kFP8_E4M3) return V::load_e4m3(p);
+  }
+  // Codes of elements element ... of a span of a row.
+  static MLXR_ALWAYS_INLINE F codes_at(const std::uint8_t* span_codes, std::int64_t element) {
+    constexpr std::int64_t kHalf = kSpan / 2;
+    const bool high = kNibbles && element >= kHalf;
+    return codes(span_codes + (high ? element - kHalf : element), high);
+  }
 };
 
 // One tile of positions and where its keys and values are.
-template <class V, class E>
+template <class V>
 struct AttentionTile {
   static constexpr int kMaxPieces = 4;
   std::int64_t begin = 0;  // position
   std::int64_t size = 0;
-  std::int64_t piece_size = 0;  // positions in one block, a piece each
-  const E* keys[kMaxPieces] = {};
-  const E* values[kMaxPieces] = {};
+  std::int64_t piece_size = 0;             // positions in one block, a piece each
+  std::int64_t offset = 0;                 // of the first position in its block
+  const std::byte* keys[kMaxPieces] = {};  // tiles of the blocks
+  const std::byte* values[kMaxPieces] = {};
 };
 
 // The positions of a tile that a row sees: [begin, end) counted from the tile's first.
@@ -61,29 +89,29 @@ struct VisiblePositions {
   MLXR_ALWAYS_INLINE bool none() const { return begin >= end; }
 };
 
-template <class V, class E>
-MLXR_ALWAYS_INLINE AttentionTile<V, E> find_tile(const AttentionTask& task, std::int64_t position, std::int64_t end) {
+template <class V>
+MLXR_ALWAYS_INLINE AttentionTile<V> find_tile(const AttentionTask& task, std::int64_t position, std::int64_t end) {
   const std::int64_t block_tokens = task.cuts.block_tokens;
-  AttentionTile<V, E> tile;
-  std::int64_t offset = 0;  // in the first block
+  AttentionTile<V> tile;
   if (task.cuts.tile_spans_blocks) {
     tile.begin = position - position % kAttentionTile;
     tile.size = kAttentionTile;
     tile.piece_size = block_tokens;
   } else {
     const std::int64_t in_block = position % block_tokens;
-    offset = in_block - in_block % kAttentionTile;
-    tile.begin = position - in_block + offset;
-    tile.size = block_tokens - offset < kAttentionTile ? block_tokens - offset : kAttentionTile;
+    tile.offset = in_block - in_block % kAttentionTile;
+    tile.begin = position - in_block + tile.offset;
+    const std::int64_t left = block_tokens - tile.offset;
+    tile.size = left < kAttentionTile ? left : kAttentionTile;
     tile.piece_size = tile.size;
   }
   const std::int64_t first_block = tile.begin / block_tokens;
-  for (int i = 0; i < AttentionTile<V, E>::kMaxPieces; ++i) {
+  for (int i = 0; i < AttentionTile<V>::kMaxPieces; ++i) {
     // Blocks beyond the context need not exist; their scores are computed from the first piece and never looked at.
     const bool exists = i * tile.piece_size < tile.size && tile.begin + i * tile.piece_size < end;
     const auto block = static_cast<std::size_t>(task.blocks[first_block + (exists ? i : 0)]);
-    tile.keys[i] = reinterpret_cast<const E*>(task.keys + block * task.key_block_bytes) + offset;
-    tile.values[i] = reinterpret_cast<const E*>(task.values + block * task.value_block_bytes) + offset * task.value_dim;
+    tile.keys[i] = task.keys + block * task.key_block_bytes;
+    tile.values[i] = task.values + block * task.value_block_bytes;
   }
   return tile;
 }
@@ -95,36 +123,55 @@ constexpr int kVectorsFor = V::kRegisters >= 32 ? (kRows <= 2 ? 8 : 4)
                                                    : kRows == 2 ? 4
                                                                 : 2);
 
-// Scores of kRows rows for kVectors vectors of positions: half of them from `keys0`, half from `keys1`.
-template <class V, class Kv, int kRows, int kVectors>
-MLXR_ALWAYS_INLINE void score_vectors(const float* const* q, const typename Kv::Element* keys0,
-                                      const typename Kv::Element* keys1, std::int64_t key_stride, std::int64_t key_dim,
-                                      float* const* scores) {
-  using F = typename V::F32;
-  constexpr int kHalf = kVectors / 2;
-  F sums[kRows][kVectors];
+// Neighbouring columns of a key tile, from `position` on.
+struct KeyPlace {
+  const std::byte* tile;
+  std::int64_t position;
+};
+
+// sums += the product of a dimension's query elements and its keys
+template <class V, int kRows, int kVectors>
+MLXR_ALWAYS_INLINE void add_dimension(const float* const* q, std::int64_t d, const typename V::F32 (&keys)[kVectors],
+                                      typename V::F32 (&sums)[kRows][kVectors]) {
+  MLXR_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    const typename V::F32 element = V::set(q[r][d]);
+    MLXR_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      sums[r][v] = V::fma(element, keys[v], sums[r][v]);
+  }
+}
+
+template <class V, int kRows, int kVectors>
+MLXR_ALWAYS_INLINE void clear(typename V::F32 (&sums)[kRows][kVectors]) {
   MLXR_UNROLL
   for (int r = 0; r < kRows; ++r) {
     MLXR_UNROLL
     for (int v = 0; v < kVectors; ++v)
       sums[r][v] = V::zero();
   }
-  for (std::int64_t d = 0; d < key_dim; ++d) {
-    F keys[kVectors];
+}
+
+// Scores of kRows rows for kVectors vectors of positions: half of them from `first`, half from `second`.
+template <class V, class Kv, int kRows, int kVectors>
+MLXR_ALWAYS_INLINE void score_vectors(const AttentionTask& task, const float* const* q, KeyPlace first, KeyPlace second,
+                                      float* const* scores) {
+  using E = typename Kv::Element;
+  constexpr int kHalf = kVectors / 2;
+  typename V::F32 sums[kRows][kVectors];
+  clear<V>(sums);
+  const E* keys0 = reinterpret_cast<const E*>(first.tile) + first.position;
+  const E* keys1 = reinterpret_cast<const E*>(second.tile) + second.position;
+  for (std::int64_t d = 0; d < task.key_dim; ++d) {
+    typename V::F32 keys[kVectors];
     MLXR_UNROLL
     for (int v = 0; v < kHalf; ++v) {
       keys[v] = Kv::load(keys0 + v * V::kLanes);
       keys[kHalf + v] = Kv::load(keys1 + v * V::kLanes);
     }
-    MLXR_UNROLL
-    for (int r = 0; r < kRows; ++r) {
-      const F element = V::set(q[r][d]);
-      MLXR_UNROLL
-      for (int v = 0; v < kVectors; ++v)
-        sums[r][v] = V::fma(element, keys[v], sums[r][v]);
-    }
-    keys0 += key_stride;
-    keys1 += key_stride;
+    add_dimension<V>(q, d, keys, sums);
+    keys0 += task.key_stride;
+    keys1 += task.key_stride;
   }
   MLXR_UNROLL
   for (int r = 0; r < kRows; ++r) {
@@ -134,10 +181,55 @@ MLXR_ALWAYS_INLINE void score_vectors(const float* const* q, const typename Kv::
   }
 }
 
+// The same with scales: products with the codes of a span are summed, then scaled and added to the score, which waits
+// in memory, so that the registers are free for the sums.
+template <class V, class Kv, int kRows, int kVectors>
+MLXR_ALWAYS_INLINE void score_spans(const AttentionTask& task, const float* const* q, KeyPlace first, KeyPlace second,
+                                    float* const* scores) {
+  using F = typename V::F32;
+  constexpr int kHalf = kVectors / 2;
+  const std::int64_t span = Kv::span(task.key_dim);
+  const std::int64_t code_bytes = span / Kv::kHalves;
+  const auto* tile0 = reinterpret_cast<const std::uint8_t*>(first.tile);
+  const auto* tile1 = reinterpret_cast<const std::uint8_t*>(second.tile);
+  for (std::int64_t begin = 0; begin < task.key_dim; begin += span) {
+    F sums[kRows][kVectors];
+    clear<V>(sums);
+    const std::uint8_t* codes0 = tile0 + Kv::kScaleBytes * task.key_stride + first.position;
+    const std::uint8_t* codes1 = tile1 + Kv::kScaleBytes * task.key_stride + second.position;
+    for (std::int64_t i = 0; i < code_bytes; ++i) {
+      MLXR_UNROLL
+      for (int high = 0; high < Kv::kHalves; ++high) {
+        F keys[kVectors];
+        MLXR_UNROLL
+        for (int v = 0; v < kHalf; ++v) {
+          keys[v] = Kv::codes(codes0 + v * V::kLanes, high != 0);
+          keys[kHalf + v] = Kv::codes(codes1 + v * V::kLanes, high != 0);
+        }
+        add_dimension<V>(q, begin + high * code_bytes + i, keys, sums);
+      }
+      codes0 += task.key_stride;
+      codes1 += task.key_stride;
+    }
+    const auto* scales0 = reinterpret_cast<const std::uint16_t*>(tile0) + first.position;
+    const auto* scales1 = reinterpret_cast<const std::uint16_t*>(tile1) + second.position;
+    MLXR_UNROLL
+    for (int v = 0; v < kVectors; ++v) {
+      const F scale = Kv::unit(V::load_f16(v < kHalf ? scales0 + v * V::kLanes : scales1 + (v - kHalf) * V::kLanes));
+      MLXR_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        float* score = scores[r] + v * V::kLanes;
+        V::store(score, V::fma(sums[r][v], scale, begin == 0 ? V::zero() : V::load(score)));
+      }
+    }
+    tile0 += (Kv::kScaleBytes + code_bytes) * task.key_stride;
+    tile1 += (Kv::kScaleBytes + code_bytes) * task.key_stride;
+  }
+}
+
 // Scores of rows [row, row + kRows) for the vectors of the tile that any of them sees.
 template <class V, class Kv, int kRows>
-void score_rows(const AttentionTask& task, const AttentionTile<V, typename Kv::Element>& tile, std::int64_t row) {
-  using E = typename Kv::Element;
+void score_rows(const AttentionTask& task, const AttentionTile<V>& tile, std::int64_t row) {
   std::int64_t begin = tile.size;
   std::int64_t end = 0;
   const float* q[kRows];
@@ -157,14 +249,20 @@ void score_rows(const AttentionTask& task, const AttentionTile<V, typename Kv::E
   const int half = wide ? kWide : V::kLanes;
   for (std::int64_t p = begin - begin % (2 * half); p < end; p += 2 * half) {
     const std::int64_t next = p + half < tile.size ? p + half : p;
-    const E* keys0 = tile.keys[p / tile.piece_size] + p % tile.piece_size;
-    const E* keys1 = tile.keys[next / tile.piece_size] + next % tile.piece_size;
+    const KeyPlace first{tile.keys[p / tile.piece_size], tile.offset + p % tile.piece_size};
+    const KeyPlace second{tile.keys[next / tile.piece_size], tile.offset + next % tile.piece_size};
     for (int r = 0; r < kRows; ++r)
       scores[r] = task.scores + (row + r) * kAttentionTile + p;
-    if (wide) {
-      score_vectors<V, Kv, kRows, kVectors>(q, keys0, keys1, task.key_stride, task.key_dim, scores);
+    if constexpr (Kv::kScaled) {
+      if (wide) {
+        score_spans<V, Kv, kRows, kVectors>(task, q, first, second, scores);
+      } else {
+        score_spans<V, Kv, kRows, 2>(task, q, first, second, scores);
+      }
+    } else if (wide) {
+      score_vectors<V, Kv, kRows, kVectors>(task, q, first, second, scores);
     } else {
-      score_vectors<V, Kv, kRows, 2>(q, keys0, keys1, task.key_stride, task.key_dim, scores);
+      score_vectors<V, Kv, kRows, 2>(task, q, first, second, scores);
     }
   }
 }
@@ -234,29 +332,86 @@ void weigh_row(const AttentionTask& task, const VisiblePositions<V>& seen, float
   *sum += tile_sum;
 }
 
-// Adds the positions [begin, end) of a tile to kVectors vectors of dimensions, from `offset`, of kRows rows of acc.
+// kVectors vectors of dimensions of value rows, from dimension `dim` on, a multiple of their number of lanes.
+template <class V, class Kv, int kVectors>
+struct PlainValues {
+  using E = typename Kv::Element;
+  std::int64_t dim;
+  std::int64_t value_dim;
+
+  PlainValues(const AttentionTask& task, std::int64_t first_dim) : dim(first_dim), value_dim(task.value_dim) {}
+  MLXR_ALWAYS_INLINE const E* row(const std::byte* tile, std::int64_t position) const {
+    return reinterpret_cast<const E*>(tile) + position * value_dim + dim;
+  }
+  MLXR_ALWAYS_INLINE const E* next(const E* row) const { return row + value_dim; }
+  MLXR_ALWAYS_INLINE void load(const E* row, typename V::F32 (&value)[kVectors]) const {
+    MLXR_UNROLL
+    for (int v = 0; v < kVectors; ++v)
+      value[v] = Kv::load(row + v * V::kLanes);
+  }
+};
+
+// The lanes of kVectors vectors are some of a span or several whole ones.
+template <class V, class Kv, int kVectors>
+struct ScaledValues {
+  static constexpr std::int64_t kWidth = kVectors * V::kLanes;
+  static constexpr bool kOneSpan = Kv::kSpan == 0 || kWidth <= Kv::kSpan;
+  static constexpr int kSpans = kOneSpan ? 1 : static_cast<int>(kWidth / Kv::kSpan);
+  static constexpr int kSpanVectors = kVectors / kSpans;
+  static_assert(kSpans * kSpanVectors == kVectors && (kOneSpan || kWidth % Kv::kSpan == 0));
+  std::int64_t span_bytes;
+  std::int64_t row_bytes;
+  std::int64_t first_span;
+  std::int64_t in_span;
+
+  ScaledValues(const AttentionTask& task, std::int64_t first_dim) {
+    const std::int64_t span = Kv::span(task.value_dim);
+    span_bytes = Kv::kScaleBytes + span / Kv::kHalves;
+    row_bytes = task.value_dim / span * span_bytes;
+    first_span = first_dim / span;
+    in_span = first_dim % span;
+  }
+  MLXR_ALWAYS_INLINE const std::uint8_t* row(const std::byte* tile, std::int64_t position) const {
+    return reinterpret_cast<const std::uint8_t*>(tile) + position * row_bytes + first_span * span_bytes;
+  }
+  MLXR_ALWAYS_INLINE const std::uint8_t* next(const std::uint8_t* row) const { return row + row_bytes; }
+  MLXR_ALWAYS_INLINE void load(const std::uint8_t* row, typename V::F32 (&value)[kVectors]) const {
+    MLXR_UNROLL
+    for (int s = 0; s < kSpans; ++s) {
+      const std::uint8_t* span = row + s * span_bytes;
+      const typename V::F32 scale = Kv::unit(V::set_f16(span));
+      MLXR_UNROLL
+      for (int v = 0; v < kSpanVectors; ++v) {
+        const std::int64_t element = (kOneSpan ? in_span : 0) + v * V::kLanes;
+        value[s * kSpanVectors + v] = V::mul(scale, Kv::codes_at(span + Kv::kScaleBytes, element));
+      }
+    }
+  }
+};
+
+// Adds the positions [begin, end) of a tile to kVectors vectors of dimensions, from `dim`, of kRows rows of acc.
 template <class V, class Kv, int kRows, int kVectors>
-MLXR_ALWAYS_INLINE void accumulate_vectors(const AttentionTile<V, typename Kv::Element>& tile,
-                                           const float* const* weights, std::int64_t value_dim, std::int64_t offset,
-                                           std::int64_t begin, std::int64_t end, float* const* acc) {
+MLXR_ALWAYS_INLINE void accumulate_vectors(const AttentionTask& task, const AttentionTile<V>& tile,
+                                           const float* const* weights, std::int64_t dim, std::int64_t begin,
+                                           std::int64_t end, float* const* acc) {
   using F = typename V::F32;
+  using Values = std::conditional_t<Kv::kScaled, ScaledValues<V, Kv, kVectors>, PlainValues<V, Kv, kVectors>>;
+  const Values values(task, dim);
   F sums[kRows][kVectors];
   MLXR_UNROLL
   for (int r = 0; r < kRows; ++r) {
     MLXR_UNROLL
     for (int v = 0; v < kVectors; ++v)
-      sums[r][v] = V::load(acc[r] + offset + v * V::kLanes);
+      sums[r][v] = V::load(acc[r] + dim + v * V::kLanes);
   }
   for (std::int64_t p = begin; p < end;) {
     const std::int64_t piece = p / tile.piece_size;
     const std::int64_t piece_end = (piece + 1) * tile.piece_size;
     const std::int64_t stop = end < piece_end ? end : piece_end;
-    const auto* values = tile.values[piece] + (p - piece * tile.piece_size) * value_dim + offset;
+    const auto* row = values.row(tile.values[piece], tile.offset + p - piece * tile.piece_size);
     for (; p < stop; ++p) {
       F value[kVectors];
-      MLXR_UNROLL
-      for (int v = 0; v < kVectors; ++v)
-        value[v] = Kv::load(values + v * V::kLanes);
+      values.load(row, value);
       MLXR_UNROLL
       for (int r = 0; r < kRows; ++r) {
         const F weight = V::set(weights[r][p]);
@@ -264,21 +419,21 @@ MLXR_ALWAYS_INLINE void accumulate_vectors(const AttentionTile<V, typename Kv::E
         for (int v = 0; v < kVectors; ++v)
           sums[r][v] = V::fma(weight, value[v], sums[r][v]);
       }
-      values += value_dim;
+      row = values.next(row);
     }
   }
   MLXR_UNROLL
   for (int r = 0; r < kRows; ++r) {
     MLXR_UNROLL
     for (int v = 0; v < kVectors; ++v)
-      V::store(acc[r] + offset + v * V::kLanes, sums[r][v]);
+      V::store(acc[r] + dim + v * V::kLanes, sums[r][v]);
   }
 }
 
 // Adds the positions [begin, end) of the tile to rows [row, row + kRows) of acc.
 template <class V, class Kv, int kRows>
-void accumulate_positions(const AttentionTask& task, const AttentionTile<V, typename Kv::Element>& tile,
-                          float* acc_rows, std::int64_t row, std::int64_t begin, std::int64_t end) {
+void accumulate_positions(const AttentionTask& task, const AttentionTile<V>& tile, float* acc_rows, std::int64_t row,
+                          std::int64_t begin, std::int64_t end) {
   constexpr int kVectors = kVectorsFor<V, kRows>;
   if (begin >= end) return;
   float* acc[kRows];
@@ -289,16 +444,15 @@ void accumulate_positions(const AttentionTask& task, const AttentionTile<V, type
   }
   std::int64_t i = 0;
   for (; i + kVectors * V::kLanes <= task.value_dim; i += kVectors * V::kLanes)
-    accumulate_vectors<V, Kv, kRows, kVectors>(tile, weights, task.value_dim, i, begin, end, acc);
+    accumulate_vectors<V, Kv, kRows, kVectors>(task, tile, weights, i, begin, end, acc);
   // The last vector may run past value_dim, into slack of both arrays.
   for (; i < task.value_dim; i += V::kLanes)
-    accumulate_vectors<V, Kv, kRows, 1>(tile, weights, task.value_dim, i, begin, end, acc);
+    accumulate_vectors<V, Kv, kRows, 1>(task, tile, weights, i, begin, end, acc);
 }
 
 // Adds to each of the rows [row, row + kRows) the positions that it sees: those that all see together.
 template <class V, class Kv, int kRows>
-void accumulate_rows(const AttentionTask& task, const AttentionTile<V, typename Kv::Element>& tile, float* acc,
-                     std::int64_t row) {
+void accumulate_rows(const AttentionTask& task, const AttentionTile<V>& tile, float* acc, std::int64_t row) {
   VisiblePositions<V> all{0, tile.size};
   for (int r = 0; r < kRows; ++r) {
     const auto seen = VisiblePositions<V>::of(task, tile.begin, tile.size, row + r);
@@ -318,8 +472,7 @@ void accumulate_rows(const AttentionTask& task, const AttentionTile<V, typename 
 }
 
 template <class V, class Kv>
-void attend_tile(const AttentionTask& task, const AttentionTile<V, typename Kv::Element>& tile,
-                 const AttentionState& state) {
+void attend_tile(const AttentionTask& task, const AttentionTile<V>& tile, const AttentionState& state) {
   const std::int64_t rows = task.num_tokens * task.group;
   std::int64_t row = 0;
   for (; row + 6 <= rows; row += 6)
@@ -356,7 +509,7 @@ void attend_tiles(const AttentionTask& task, const AttentionState& state) {
   const std::int64_t last = task.first_position + task.num_tokens;
   const std::int64_t end = last < task.range_end ? last : task.range_end;
   for (std::int64_t position = begin; position < end;) {
-    const auto tile = find_tile<V, typename Kv::Element>(task, position, end);
+    const auto tile = find_tile<V>(task, position, end);
     attend_tile<V, Kv>(task, tile, state);
     position = tile.begin + tile.size;
   }
@@ -371,9 +524,12 @@ void attend_range(const AttentionTask& task, const AttentionState& state) {
   }
   for (std::int64_t i = 0; i < rows * task.acc_stride; i += V::kLanes)
     V::store(state.acc + i, V::zero());
-  if (task.type == KvType::kF32) attend_tiles<V, KvElements<V, KvType::kF32>>(task, state);
-  if (task.type == KvType::kF16) attend_tiles<V, KvElements<V, KvType::kF16>>(task, state);
-  if (task.type == KvType::kBF16) attend_tiles<V, KvElements<V, KvType::kBF16>>(task, state);
+  if (task.type == KvType::kF32) attend_tiles<V, PlainKv<V, KvType::kF32>>(task, state);
+  if (task.type == KvType::kF16) attend_tiles<V, PlainKv<V, KvType::kF16>>(task, state);
+  if (task.type == KvType::kBF16) attend_tiles<V, PlainKv<V, KvType::kBF16>>(task, state);
+  if (task.type == KvType::kQ8_0) attend_tiles<V, ScaledKv<V, KvType::kQ8_0>>(task, state);
+  if (task.type == KvType::kQ4_0) attend_tiles<V, ScaledKv<V, KvType::kQ4_0>>(task, state);
+  if (task.type == KvType::kFP8_E4M3) attend_tiles<V, ScaledKv<V, KvType::kFP8_E4M3>>(task, state);
 }
 
 template <class V>

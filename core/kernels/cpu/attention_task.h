@@ -50,8 +50,8 @@ struct AttentionTask {
   std::int64_t range_end = 0;       // the next one
 
   const std::int32_t* blocks = nullptr;  // of the sequence
-  const std::byte* keys = nullptr;       // tile of this kv head in block 0: [key_dim, key_stride]
-  const std::byte* values = nullptr;     // tile of this kv head in block 0: [block_tokens, value_dim]
+  const std::byte* keys = nullptr;       // tile of this kv head in block 0 (kv_storage layouts)
+  const std::byte* values = nullptr;     // likewise
   std::size_t key_block_bytes = 0;
   std::size_t value_block_bytes = 0;
   AttentionCuts cuts;

@@ -182,6 +182,9 @@ class Cache {
   std::unique_ptr<KvStorage> storage_;
 };
 
+constexpr KvType kPlainTypes[] = {KvType::kF32, KvType::kF16, KvType::kBF16};
+constexpr KvType kScaledTypes[] = {KvType::kQ8_0, KvType::kQ4_0, KvType::kFP8_E4M3};
+
 class Attention : public testing::TestWithParam<Isa> {};
 
 INSTANTIATE_TEST_SUITE_P(Isa, Attention, testing::ValuesIn(test_isas()), isa_test_name);
@@ -190,13 +193,19 @@ INSTANTIATE_TEST_SUITE_P(Isa, Attention, testing::ValuesIn(test_isas()), isa_tes
 // delta = (key_dim + 8) key_dim epsilon scale, its change of unit included. It changes each weight by a factor of
 // e^delta, and so the weighted mean of values below 1 by 2 delta; the sums over the context add 2 (context + 8)
 // epsilon, the exponentials 4 epsilon.
+//
+// A type with scales may store a value up to half a step larger, at most an eighth. Rotation keeps norms: the sum of
+// the sizes of a score's terms is at most |q| |k| as before, and an error of each rotated element of the output, whose
+// norm is below sqrt(value_dim), becomes one sqrt(value_dim) times as large at most.
 double attention_tolerance(const AttentionCase& c) {
   const auto key_dim = static_cast<double>(c.heads.key_dim);
   std::int64_t context = 0;
   for (const Sequence& s : c.sequences)
     context = std::max(context, s.context);
   const double delta = (key_dim + 8) * key_dim * static_cast<double>(c.params.scale) * kEpsilon;
-  return 2 * delta + 2 * (static_cast<double>(context) + 12) * kEpsilon;
+  const double plain = 2 * delta + 2 * (static_cast<double>(context) + 12) * kEpsilon;
+  const double rotated = c.type == KvType::kQ4_0 ? std::sqrt(static_cast<double>(c.heads.value_dim)) : 1.0;
+  return kv_type_info(c.type).has_scales() ? 1.125 * 1.125 * rotated * plain : plain;
 }
 
 void expect_parity(const AttentionCase& c, Isa isa, int num_threads) {
@@ -216,9 +225,36 @@ void expect_parity(const AttentionCase& c, Isa isa, int num_threads) {
 TEST_P(Attention, ParityOfHeadShapes) {
   for (const Heads& heads : {Heads{1, 1, 16, 16}, Heads{4, 4, 64, 64}, Heads{6, 2, 80, 80}, Heads{7, 1, 128, 128},
                              Heads{12, 2, 20, 36}, Heads{16, 4, 128, 64}, Heads{64, 1, 24, 24}, Heads{3, 3, 5, 7}}) {
-    for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
+    for (const KvType type : kPlainTypes) {
       const float scale = 1 / std::sqrt(static_cast<float>(heads.key_dim));
       expect_parity({heads, 32, type, {{33, 33}, {1, 1}, {70, 1}, {100, 9}}, {.scale = scale}}, GetParam(), 2);
+    }
+  }
+}
+
+TEST_P(Attention, ParityOfHeadShapesOfTypesWithScales) {
+  for (const Heads& heads : {Heads{1, 1, 32, 32}, Heads{4, 4, 64, 64}, Heads{6, 2, 96, 96}, Heads{7, 1, 128, 128},
+                             Heads{12, 2, 32, 64}, Heads{4, 2, 256, 96}}) {
+    for (const KvType type : kScaledTypes) {
+      const float scale = 1 / std::sqrt(static_cast<float>(heads.key_dim));
+      expect_parity({heads, 32, type, {{33, 33}, {1, 1}, {70, 1}, {100, 3}}, {.scale = scale}}, GetParam(), 2);
+    }
+  }
+  // A scale for the whole head allows any size.
+  expect_parity({{3, 3, 5, 7}, 32, KvType::kFP8_E4M3, {{40, 40}, {70, 1}}, {.scale = 0.4F}}, GetParam(), 2);
+}
+
+TEST_P(Attention, ParityOfBlocksWindowsAndCapsOfTypesWithScales) {
+  for (const KvType type : kScaledTypes) {
+    for (const std::int64_t block_tokens : {1, 8, 16, 20, 64, 100}) {
+      for (const std::int64_t window : {0, 7, 64}) {
+        expect_parity({{2, 1, 32, 64},
+                       block_tokens,
+                       type,
+                       {{80, 80}, {70, 3}, {530, 1}},
+                       {.scale = 0.2F, .window = window, .softcap = window == 7 ? 2.0F : 0.0F}},
+                      GetParam(), 2);
+      }
     }
   }
 }
@@ -295,6 +331,29 @@ TEST_P(Attention, BitsDoNotDependOnTheCut) {
   }
 }
 
+TEST_P(Attention, BitsDoNotDependOnTheCutForTypesWithScales) {
+  for (const KvType type : kScaledTypes) {
+    for (const std::int64_t block_tokens : {32, 20}) {
+      AttentionCase c{{6, 2, 64, 96}, block_tokens, type, {{540, 540}, {77, 77}}, {.scale = 0.3F, .window = 530}};
+      const Contents contents(c, 23);
+      const auto backend = make_test_backend(GetParam(), 2);
+      const Cache cache(*backend, c, contents);
+      const auto whole = cache.attend(c.sequences);
+      const std::int64_t row = c.heads.heads * c.heads.value_dim;
+      const auto rows_of = [&](std::size_t s, std::int64_t begin, std::int64_t end) {
+        return std::vector<float>(whole[s].begin() + begin * row, whole[s].begin() + end * row);
+      };
+      for (const std::int64_t end : {1, 2, 31, 33, 64, 65, 77}) {
+        const auto each = cache.attend({{end + 463, 1}, {end, end}});
+        ASSERT_TRUE(same_bits(each[0], rows_of(0, end + 462, end + 463))) << describe(c) << " to " << end;
+        ASSERT_TRUE(same_bits(each[1], rows_of(1, 0, end))) << describe(c) << " to " << end;
+      }
+      const auto chunk = cache.attend({{540, 37}, {}});
+      ASSERT_TRUE(same_bits(chunk[0], rows_of(0, 503, 540))) << describe(c);
+    }
+  }
+}
+
 TEST_P(Attention, BitsDoNotDependOnTheCutForOddHeads) {
   for (const Heads& heads : {Heads{1, 1, 128, 128}, Heads{5, 1, 20, 12}, Heads{14, 2, 64, 64}}) {
     for (const KvType type : {KvType::kF32, KvType::kF16}) {
@@ -315,9 +374,12 @@ TEST_P(Attention, BitsDoNotDependOnTheCutForOddHeads) {
 
 // Stored keys and values have the reference's bits, for every type and block size.
 TEST_P(Attention, KvWriteStoresWhatTheReferenceStores) {
-  for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
+  for (const KvType type :
+       {KvType::kF32, KvType::kF16, KvType::kBF16, KvType::kQ8_0, KvType::kQ4_0, KvType::kFP8_E4M3}) {
     for (const std::int64_t block_tokens : {1, 20, 32}) {
-      AttentionCase c{{2, 2, 36, 20}, block_tokens, type, {{90, 90}, {3, 3}}, {}};
+      const bool scaled = kv_type_info(type).has_scales();
+      const Heads heads = scaled ? Heads{2, 2, 64, 32} : Heads{2, 2, 36, 20};
+      AttentionCase c{heads, block_tokens, type, {{90, 90}, {3, 3}}, {}};
       const Contents contents(c, 17);
       const auto reference = make_reference_backend();
       const auto backend = make_test_backend(GetParam(), 3);
@@ -325,7 +387,7 @@ TEST_P(Attention, KvWriteStoresWhatTheReferenceStores) {
       const Cache actual(*backend, c, contents);
       // Both storages have the host layout, so that the reference can read the one that the CPU backend wrote.
       KvView view = expected.view(c.sequences);
-      const Tensor q = upload(*reference, {93, 2, 36}, TestNumbers(3).reals(93 * 2 * 36));
+      const Tensor q = upload(*reference, {93, 2, heads.key_dim}, TestNumbers(3).reals(93 * 2 * heads.key_dim));
       const auto own = download(*reference, reference->attention(q, view, 1, {}));
       view.storage = actual.view(c.sequences).storage;
       EXPECT_TRUE(same_bits(download(*reference, reference->attention(q, view, 1, {})), own)) << describe(c);

@@ -200,11 +200,11 @@ Tensor CpuBackend::rope(const Tensor& x, const Tensor& table, RopeStyle style) {
 
 void CpuBackend::kv_write(const Tensor& k, const Tensor& v, const KvView& view, std::int64_t layer) {
   const KvLayerLayout& dims = view.storage->layout().layers[static_cast<std::size_t>(layer)];
-  const Tensor columns = alloc({threads_.num_threads(), dims.key_dim}, DType::kF32);
+  const Tensor scratch = alloc({threads_.num_threads(), kv_write_scratch(dims)}, DType::kF32);
   share(dims.num_kv_heads, k.dim(0) * (dims.key_dim * kScatterCost + dims.value_dim),
         [&](std::int64_t begin, std::int64_t end, int worker) {
           for (std::int64_t h = begin; h < end; ++h)
-            write_kv_head(k, v, view, layer, h, kernels_, columns.data<float>() + worker * dims.key_dim);
+            write_kv_head(k, v, view, layer, h, kernels_, scratch.data<float>() + worker * scratch.dim(1));
         });
 }
 

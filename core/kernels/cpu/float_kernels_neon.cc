@@ -1,3 +1,5 @@
+#include <type_traits>
+
 #include "core/kernels/cpu/float_kernels.h"
 #include "core/kernels/cpu/simd_neon.h"
 #include "core/kernels/cpu/unroll.h"

@@ -10,9 +10,11 @@
 
 namespace mlxr {
 
+std::int64_t kv_write_scratch(const KvLayerLayout& layer);
+
 // Stores head `kv_head` of all tokens: k [tokens, kv_heads, key_dim], v [tokens, kv_heads, value_dim]. Heads may be
-// written by different threads at the same time. `column` is scratch of key_dim floats.
+// written by different threads at the same time. `scratch` has kv_write_scratch() floats.
 void write_kv_head(const Tensor& k, const Tensor& v, const KvView& view, std::int64_t layer, std::int64_t kv_head,
-                   const FloatKernels& kernels, float* column);
+                   const FloatKernels& kernels, float* scratch);
 
 }  // namespace mlxr

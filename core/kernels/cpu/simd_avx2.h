@@ -49,6 +49,21 @@ struct SimdAvx2 {
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(packed));
   }
 
+  static MLXR_ALWAYS_INLINE F32 set_f16(const std::uint8_t* p) {
+    std::int16_t bits;
+    __builtin_memcpy(&bits, p, sizeof(bits));
+    return _mm256_cvtph_ps(_mm_set1_epi16(bits));
+  }
+  static MLXR_ALWAYS_INLINE F32 load_s8(const std::uint8_t* p) { return _mm256_cvtepi32_ps(widen(p)); }
+  static MLXR_ALWAYS_INLINE F32 load_s4(const std::uint8_t* p, bool high) {
+    const __m256i top = _mm256_sll_epi32(widen(p), _mm_cvtsi32_si128(high ? 24 : 28));
+    return _mm256_cvtepi32_ps(_mm256_srai_epi32(top, 28));
+  }
+  static MLXR_ALWAYS_INLINE F32 load_e4m3(const std::uint8_t* p) {
+    const __m128i wide = _mm_cvtepi8_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    return _mm256_cvtph_ps(_mm_and_si128(_mm_slli_epi16(wide, 7), _mm_set1_epi16(static_cast<std::int16_t>(0xbf80))));
+  }
+
   static MLXR_ALWAYS_INLINE F32 add(F32 a, F32 b) { return _mm256_add_ps(a, b); }
   static MLXR_ALWAYS_INLINE F32 sub(F32 a, F32 b) { return _mm256_sub_ps(a, b); }
   static MLXR_ALWAYS_INLINE F32 mul(F32 a, F32 b) { return _mm256_mul_ps(a, b); }
@@ -84,6 +99,9 @@ struct SimdAvx2 {
   }
 
  private:
+  static MLXR_ALWAYS_INLINE __m256i widen(const std::uint8_t* p) {
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  }
   static MLXR_ALWAYS_INLINE __m256i first_mask(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }

@@ -48,6 +48,22 @@ struct SimdAvx512 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(wide));
   }
 
+  static MLXR_ALWAYS_INLINE F32 set_f16(const std::uint8_t* p) {
+    std::int16_t bits;
+    __builtin_memcpy(&bits, p, sizeof(bits));
+    return _mm512_cvtph_ps(_mm256_set1_epi16(bits));
+  }
+  static MLXR_ALWAYS_INLINE F32 load_s8(const std::uint8_t* p) { return _mm512_cvtepi32_ps(widen(p)); }
+  static MLXR_ALWAYS_INLINE F32 load_s4(const std::uint8_t* p, bool high) {
+    const __m512i top = _mm512_sll_epi32(widen(p), _mm_cvtsi32_si128(high ? 24 : 28));
+    return _mm512_cvtepi32_ps(_mm512_srai_epi32(top, 28));
+  }
+  static MLXR_ALWAYS_INLINE F32 load_e4m3(const std::uint8_t* p) {
+    const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    const __m256i mask = _mm256_set1_epi16(static_cast<std::int16_t>(0xbf80));
+    return _mm512_cvtph_ps(_mm256_and_si256(_mm256_slli_epi16(wide, 7), mask));
+  }
+
   static MLXR_ALWAYS_INLINE F32 add(F32 a, F32 b) { return _mm512_add_ps(a, b); }
   static MLXR_ALWAYS_INLINE F32 sub(F32 a, F32 b) { return _mm512_sub_ps(a, b); }
   static MLXR_ALWAYS_INLINE F32 mul(F32 a, F32 b) { return _mm512_mul_ps(a, b); }
@@ -83,6 +99,9 @@ struct SimdAvx512 {
   }
 
  private:
+  static MLXR_ALWAYS_INLINE __m512i widen(const std::uint8_t* p) {
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
   // Lanes below n; n may lie outside [0, 16].
   static MLXR_ALWAYS_INLINE __mmask16 first_mask(int n) {
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);

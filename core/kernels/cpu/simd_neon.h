@@ -55,6 +55,21 @@ struct SimdNeon {
     vst1_u16(p, vmovn_u32(vbslq_u32(same, vshrq_n_u32(sum, 16), quiet)));
   }
 
+  static MLXR_ALWAYS_INLINE F32 set_f16(const std::uint8_t* p) {
+    std::uint16_t bits;
+    __builtin_memcpy(&bits, p, sizeof(bits));
+    return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(bits)));
+  }
+  static MLXR_ALWAYS_INLINE F32 load_s8(const std::uint8_t* p) { return vcvtq_f32_s32(vmovl_s16(widen(p))); }
+  static MLXR_ALWAYS_INLINE F32 load_s4(const std::uint8_t* p, bool high) {
+    const int16x4_t top = vshl_s16(widen(p), vdup_n_s16(high ? 8 : 12));
+    return vcvtq_f32_s32(vmovl_s16(vshr_n_s16(top, 12)));
+  }
+  static MLXR_ALWAYS_INLINE F32 load_e4m3(const std::uint8_t* p) {
+    const uint16x4_t bits = vreinterpret_u16_s16(vshl_n_s16(widen(p), 7));
+    return vcvt_f32_f16(vreinterpret_f16_u16(vand_u16(bits, vdup_n_u16(0xbf80))));
+  }
+
   static MLXR_ALWAYS_INLINE F32 add(F32 a, F32 b) { return vaddq_f32(a, b); }
   static MLXR_ALWAYS_INLINE F32 sub(F32 a, F32 b) { return vsubq_f32(a, b); }
   static MLXR_ALWAYS_INLINE F32 mul(F32 a, F32 b) { return vmulq_f32(a, b); }
@@ -83,6 +98,13 @@ struct SimdNeon {
     return vget_lane_f32(sum, 0) + vget_lane_f32(sum, 1);
   }
   static MLXR_ALWAYS_INLINE float reduce_max(F32 v) { return vmaxvq_f32(v); }
+
+ private:
+  static MLXR_ALWAYS_INLINE int16x4_t widen(const std::uint8_t* p) {
+    std::uint32_t bytes;
+    __builtin_memcpy(&bytes, p, sizeof(bytes));
+    return vget_low_s16(vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(bytes))));
+  }
 };
 
 }  // namespace mlxr

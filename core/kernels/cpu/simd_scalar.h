@@ -9,7 +9,12 @@
 //   load, store                  kLanes floats at any address
 //   load_first, store_first      lanes 0..n-1 (0 <= n <= kLanes) only, other lanes load as 0; touches no other memory
 //   load_f16/bf16, store_f16/bf16  kLanes 16-bit floats at any address; rounds to nearest even (bits:
-//   core/base/float16.h) add sub mul div min max abs  per lane; min and max give the second operand when one is a NaN
+//   core/base/float16.h)
+//   set_f16(p)                   all lanes the binary16 number at any address
+//   load_s8(p)                   kLanes signed bytes at any address
+//   load_s4(p, high)             the low or the high halves of kLanes bytes, two's complement
+//   load_e4m3(p)                 kLanes OCP E4M3 floats at any address, times 2^-8; a NaN code gives a number
+//   add sub mul div min max abs  per lane; min and max give the second operand when one is a NaN
 //   fma(a, b, c)                 a * b + c, rounded once where the machine can; twice here
 //   select_less(a, b, x, y)      a < b ? x : y
 //   keep_lanes(v, begin, end, y) lane in [begin, end) ? v : y; begin and end may lie outside [0, kLanes]
@@ -20,6 +25,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <cstring>
 
 #include "core/base/cpu_features.h"
 #include "core/base/float16.h"
@@ -63,6 +69,30 @@ struct SimdScalar {
   static void store_bf16(std::uint16_t* p, F32 v) {
     for (int i = 0; i < kLanes; ++i)
       p[i] = f32_to_bf16(v.lane[i]);
+  }
+
+  static F32 set_f16(const std::uint8_t* p) {
+    std::uint16_t bits;
+    std::memcpy(&bits, p, sizeof(bits));
+    return set(f16_to_f32(bits));
+  }
+  static F32 load_s8(const std::uint8_t* p) {
+    F32 v;
+    for (int i = 0; i < kLanes; ++i)
+      v.lane[i] = static_cast<float>(static_cast<std::int8_t>(p[i]));
+    return v;
+  }
+  static F32 load_s4(const std::uint8_t* p, bool high) {
+    F32 v;
+    for (int i = 0; i < kLanes; ++i)
+      v.lane[i] = static_cast<float>(static_cast<std::int8_t>(high ? p[i] : p[i] << 4) >> 4);
+    return v;
+  }
+  static F32 load_e4m3(const std::uint8_t* p) {
+    F32 v;
+    for (int i = 0; i < kLanes; ++i)
+      v.lane[i] = f16_to_f32(static_cast<std::uint16_t>(((p[i] & 0x80) << 8) | ((p[i] & 0x7f) << 7)));
+    return v;
   }
 
   static F32 add(F32 a, F32 b) {
