@@ -13,6 +13,7 @@ MLXR_TARGET_REGION_BEGIN(MLXR_TARGET_AVX512)
 #include "core/kernels/cpu/norm_kernel.inl.h"
 #include "core/kernels/cpu/rope_kernel.inl.h"
 #include "core/kernels/cpu/elementwise_kernel.inl.h"
+#include "core/kernels/cpu/attention_kv.inl.h"
 #include "core/kernels/cpu/attention_kernel.inl.h"
 #include "core/kernels/cpu/float_kernel_table.inl.h"
 // clang-format on
