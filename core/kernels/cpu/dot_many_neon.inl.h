@@ -2,7 +2,6 @@
 // 4s+3 of the rows side by side, meets four tokens at a time; sdot takes a token's four bytes from a lane, so that each
 // accumulator lane is one row. Included after groups_neon.inl.h. Bound: sdot.
 
-inline constexpr std::int64_t kTileRows = 16;
 inline constexpr int kManyTokens = 4;
 inline constexpr int kRowVectors = kTileRows / 4;
 inline constexpr std::int64_t kChunkBlocks = kChunkElements / 32;

@@ -19,6 +19,7 @@ MLXR_TARGET_REGION_BEGIN(MLXR_TARGET_NEON_DOTPROD)
 namespace mlxr::dot_neon_dotprod {
 
 inline constexpr bool kDotprod = true;
+inline constexpr std::int64_t kTileRows = 16;
 inline constexpr int kFewTokens = 2;
 
 inline int32x4_t dot_lanes(int32x4_t acc, int8x16_t a, int8x16_t b) {
