@@ -1,6 +1,6 @@
 // What a grammar costs a token: mask() and accept() along a text, as decoding calls them.
 //
-//   grammar_bench TOKENIZER [ROUNDS]      a file or folder that holds a tokenizer
+//   grammar_bench TOKENIZER [ROUNDS [PART_OF_A_NAME]]      a file or folder that holds a tokenizer
 //
 // Each case is a grammar and texts it allows. Cold rounds compile the grammar anew, so that every state and mask is met
 // for the first time; warm rounds use what the rounds before found out, as requests with the same grammar do. Prints
@@ -21,6 +21,7 @@
 
 #include "core/runtime/grammar/grammar.h"
 #include "core/runtime/grammar/grammar_matcher.h"
+#include "core/runtime/grammar/tagged_text.h"
 #include "core/runtime/tokenizer/load_tokenizer.h"
 
 namespace mlxr {
@@ -35,7 +36,7 @@ double now_us() {
 
 struct BenchCase {
   const char* name;
-  enum Kind { kGbnf } kind;
+  enum Kind { kGbnf, kSchema, kRegex, kTags } kind;
   const char* source;
   std::vector<const char*> texts;
 };
@@ -48,7 +49,12 @@ const std::vector<BenchCase>& bench_cases() {
 }
 
 Result<std::shared_ptr<const Grammar>> compile(const BenchCase& bench_case) {
-  return Grammar::from_gbnf(bench_case.source);
+  if (bench_case.kind == BenchCase::kGbnf) return Grammar::from_gbnf(bench_case.source);
+  if (bench_case.kind == BenchCase::kRegex) return Grammar::from_regex(bench_case.source);
+  MLXR_ASSIGN_OR_RETURN(std::shared_ptr<const Grammar> content, Grammar::from_json_schema(bench_case.source));
+  if (bench_case.kind == BenchCase::kSchema) return content;
+  const TextTag tag{{"<tool_call>", {}}, "", std::move(content), {"</tool_call>", {}}};
+  return grammar_from_tags({&tag, 1});
 }
 
 double percentile(std::vector<double> values, double share) {
@@ -112,7 +118,7 @@ Result<Outcome> run_case(const BenchCase& bench_case, const Tokenizer& tokenizer
   return out;
 }
 
-int run(const std::string& path, int rounds) {
+int run(const std::string& path, int rounds, const std::string& part_of_name) {
   auto tokenizer = load_tokenizer(path);
   if (!tokenizer.ok()) {
     std::fprintf(stderr, "grammar_bench: %s\n", tokenizer.status().message().c_str());
@@ -125,6 +131,7 @@ int run(const std::string& path, int rounds) {
   Outcome all;
   const char* comma = "";
   for (const BenchCase& bench_case : bench_cases()) {
+    if (std::string(bench_case.name).find(part_of_name) == std::string::npos) continue;
     const auto outcome = run_case(bench_case, **tokenizer, trie, rounds);
     if (!outcome.ok()) {
       std::fprintf(stderr, "grammar_bench: %s\n", outcome.status().message().c_str());
@@ -145,8 +152,8 @@ int run(const std::string& path, int rounds) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: grammar_bench TOKENIZER [ROUNDS]\n");
+    std::fprintf(stderr, "usage: grammar_bench TOKENIZER [ROUNDS [PART_OF_A_NAME]]\n");
     return 2;
   }
-  return mlxr::run(argv[1], argc > 2 ? std::max(1, std::atoi(argv[2])) : 20);
+  return mlxr::run(argv[1], argc > 2 ? std::max(1, std::atoi(argv[2])) : 20, argc > 3 ? argv[3] : "");
 }

@@ -12,16 +12,31 @@ constexpr std::size_t kMaxListed = 512;
 // Configurations that plain text may lead to before asking about it is given up.
 constexpr std::size_t kMaxTextConfigs = 16;
 
-struct LeadBytes {
-  int low, high;                // first byte
-  int second_low, second_high;  // of the second one
-  int more;                     // continuation bytes behind the second
+struct Bytes {
+  int low, high;
 };
 
-// Well-formed UTF-8 of more than one byte (the Unicode standard, table 3-7).
-constexpr LeadBytes kLeadBytes[] = {
-    {0xC2, 0xDF, 0x80, 0xBF, 0}, {0xE0, 0xE0, 0xA0, 0xBF, 1}, {0xE1, 0xEC, 0x80, 0xBF, 1}, {0xED, 0xED, 0x80, 0x9F, 1},
-    {0xEE, 0xEF, 0x80, 0xBF, 1}, {0xF0, 0xF0, 0x90, 0xBF, 2}, {0xF1, 0xF3, 0x80, 0xBF, 2}, {0xF4, 0xF4, 0x80, 0x8F, 2},
+// Plain text (TokenSlice) of more than one byte: well-formed UTF-8 (the Unicode standard, table 3-7) without U+2028 and
+// U+2029. A length of the sequence of ranges is that of the character.
+struct CharacterBytes {
+  int length;
+  Bytes bytes[4];
+};
+
+constexpr Bytes kMore = {0x80, 0xBF};
+constexpr CharacterBytes kCharacters[] = {
+    {2, {{0xC2, 0xDF}, kMore}},
+    {3, {{0xE0, 0xE0}, {0xA0, 0xBF}, kMore}},
+    {3, {{0xE1, 0xE1}, kMore, kMore}},
+    {3, {{0xE2, 0xE2}, {0x80, 0x80}, {0x80, 0xA7}}},
+    {3, {{0xE2, 0xE2}, {0x80, 0x80}, {0xAA, 0xBF}}},
+    {3, {{0xE2, 0xE2}, {0x81, 0xBF}, kMore}},
+    {3, {{0xE3, 0xEC}, kMore, kMore}},
+    {3, {{0xED, 0xED}, {0x80, 0x9F}, kMore}},
+    {3, {{0xEE, 0xEF}, kMore, kMore}},
+    {4, {{0xF0, 0xF0}, {0x90, 0xBF}, kMore, kMore}},
+    {4, {{0xF1, 0xF3}, kMore, kMore, kMore}},
+    {4, {{0xF4, 0xF4}, {0x80, 0x8F}, kMore, kMore}},
 };
 
 void sort_unique(std::vector<ConfigId>& ids) {
@@ -181,15 +196,15 @@ bool MaskEngine::step_text(ConfigId config, std::vector<ConfigId>& out) {
   if (!step_range(config, 0x20, '"' - 1, out) || !step_range(config, '"' + 1, '\\' - 1, out) ||
       !step_range(config, '\\' + 1, 0x7E, out))
     return false;
-  for (const LeadBytes& lead : kLeadBytes) {
-    std::vector<ConfigId> from;
-    std::vector<ConfigId> to;
-    if (!step_range(config, lead.low, lead.high, from)) return false;
-    for (int i = 0; i <= lead.more; ++i) {
+  std::vector<ConfigId> from;
+  std::vector<ConfigId> to;
+  for (const CharacterBytes& character : kCharacters) {
+    from.assign(1, config);
+    for (int i = 0; i < character.length; ++i) {
       to.clear();
       for (const ConfigId id : from) {
         machine_.spend(64);
-        if (!step_range(id, i == 0 ? lead.second_low : 0x80, i == 0 ? lead.second_high : 0xBF, to)) return false;
+        if (!step_range(id, character.bytes[i].low, character.bytes[i].high, to)) return false;
       }
       sort_unique(to);
       if (to.size() > kMaxTextConfigs) return false;

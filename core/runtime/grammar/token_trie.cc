@@ -16,7 +16,7 @@ int plain_characters(std::string_view bytes) {
   while (!bytes.empty()) {
     const Utf8Char c = decode_utf8(bytes);
     if (c.state != Utf8State::kValid || c.code_point < 0x20 || c.code_point == '"' || c.code_point == '\\' ||
-        c.code_point == 0x7F)
+        c.code_point == 0x7F || c.code_point == 0x2028 || c.code_point == 0x2029)
       return -1;
     bytes.remove_prefix(c.length);
     ++count;

@@ -18,8 +18,8 @@
 namespace mlxr {
 
 struct TokenSlice {
-  // The tokens are whole characters, at most so many, other than control characters, '"' and '\'; kAnyLength: any
-  // number of them; kMixed: anything at all.
+  // The tokens are whole characters, at most so many, other than control characters, '"', '\' and the line ends U+2028
+  // and U+2029; kAnyLength: any number of them; kMixed: anything at all.
   int max_characters;
   grammar::ByteTrie trie;
   std::vector<std::uint64_t> mask;  // [mask_words()]
