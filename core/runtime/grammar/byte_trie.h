@@ -17,6 +17,7 @@ struct TrieNode {
   std::uint16_t num_own;      // tokens that end here
   std::uint16_t depth;        // bytes from the root, which has depth 0
   std::uint8_t byte;
+  std::uint8_t height;  // bytes to the deepest node below; 255: as many or more
 };
 
 class ByteTrie {
@@ -34,6 +35,11 @@ class ByteTrie {
   std::span<const TrieNode> nodes() const { return nodes_; }  // the root first
   std::span<const TokenId> own_tokens(const TrieNode& node) const {
     return std::span(tokens_).subspan(node.first_token, node.num_own);
+  }
+  // The tokens of the node and of all below it.
+  std::span<const TokenId> tokens_below(const TrieNode& node) const {
+    const std::size_t end = node.next < nodes_.size() ? nodes_[node.next].first_token : tokens_.size();
+    return std::span(tokens_).subspan(node.first_token, end - node.first_token);
   }
   std::size_t num_tokens() const { return tokens_.size(); }
   std::uint32_t max_depth() const { return max_depth_; }

@@ -3,8 +3,8 @@
 //
 // Front ends: GBNF (gbnf.h says which dialect), regular expressions (regex_syntax.h), a list of choices, JSON Schema
 // (docs/grammar.md lists the keywords), and tagged text (tagged_text.h). All read hostile text: an error is
-// kInvalidArgument or kUnsupported with one line that says where, or kResourceExhausted past a limit; never a crash or a
-// hang.
+// kInvalidArgument or kUnsupported with one line that says where, or kResourceExhausted past a limit; never a crash or
+// a hang.
 //
 // Making a Grammar is thread-safe. All matchers of one Grammar share states and masks that are found as texts reach
 // them, without locks: they belong to one thread, the engine's.

@@ -10,14 +10,17 @@ namespace {
 constexpr std::size_t kMaxComposed = 6;
 constexpr std::size_t kMaxListed = 512;
 // Configurations that plain text may lead to before asking about it is given up.
-constexpr std::size_t kMaxTextConfigs = 16;
+constexpr std::size_t kMaxTextConfigs = 24;
+constexpr int kMaxTextReach = 40;
+// Nodes from which on it pays to ask whether a whole subtree is allowed.
+constexpr std::uint32_t kLargeSubtree = 32;
 
 struct Bytes {
   int low, high;
 };
 
-// Plain text (TokenSlice) of more than one byte: well-formed UTF-8 (the Unicode standard, table 3-7) without U+2028 and
-// U+2029. A length of the sequence of ranges is that of the character.
+// Plain text (token_trie.h) of more than one byte: well-formed UTF-8 (the Unicode standard, table 3-7) without U+2028
+// and U+2029. A length of the sequence of ranges is that of the character.
 struct CharacterBytes {
   int length;
   Bytes bytes[4];
@@ -50,27 +53,31 @@ MaskEngine::MaskEngine(const RuleAutomata& automata, std::shared_ptr<const Token
     : machine_(automata, limits),
       trie_(std::move(trie)),
       limits_(limits),
-      state_masks_(automata.num_states()),
-      bits_(trie_->mask_words()) {
-  std::uint32_t depth = 0;
-  for (const TokenSlice& slice : trie_->slices())
-    depth = std::max(depth, slice.trie.max_depth());
-  path_.resize(depth + 1);
+      bits_(trie_->mask_words()),
+      path_(std::max(trie_->text(0).max_depth(), trie_->mixed().max_depth()) + 1) {
+  for (auto& masks : state_masks_)
+    masks.resize(automata.num_states());
 }
 
 const TokenSet* MaskEngine::mask(ConfigId config) {
   const auto index = static_cast<std::size_t>(config);
   if (index < masks_.size() && masks_[index] != nullptr) return masks_[index].get();
   machine_.set_work_budget(limits_.max_work);
-  const std::size_t num_places = machine_.kernel(config).size();
-  bool done = false;
-  if (num_places <= kMaxComposed) {
-    done = compose(config);
-  } else {
-    std::fill(bits_.begin(), bits_.end(), 0);
-    done = walk_all(config, nullptr);
+  const TextReach reach = text_reach(config);
+  std::fill(bits_.begin(), bits_.end(), 0);
+  const bool text_decided = reach.all == kAnyLength || reach.none_longer;
+  std::size_t longer = kMixed - 1;  // only text that the reach says nothing about
+  while (TokenTrie::kLongerThan[longer] > reach.all)
+    --longer;
+  const bool done = (text_decided || compose(config, longer)) && compose(config, kMixed);
+  if (!done || machine_.over_budget()) return nullptr;
+  const std::span<const TextTokens> lengths = trie_->text_tokens();
+  for (std::size_t i = lengths.size(); i-- > 0;) {
+    if (lengths[i].max_characters > reach.all) continue;
+    for (std::size_t w = 0; w < bits_.size(); ++w)
+      bits_[w] |= lengths[i].mask[w];
+    break;
   }
-  if (!done) return nullptr;
   if (machine_.ends(config))
     for (const TokenId token : trie_->end_of_generation())
       set_token(token);
@@ -80,21 +87,17 @@ const TokenSet* MaskEngine::mask(ConfigId config) {
   return masks_[index].get();
 }
 
-bool MaskEngine::compose(ConfigId config) {
+bool MaskEngine::compose(ConfigId config, std::size_t part) {
   const std::span<const Place> kernel = machine_.kernel(config);
+  if (kernel.size() > kMaxComposed) return walk(trie_of(part), 0, config, nullptr);
   const std::vector<Place> places(kernel.begin(), kernel.end());
-  std::vector<const StateMask*> parts;
   for (const Place& place : places) {
-    const StateMask* part = state_mask(place.state);
-    if (part == nullptr) return false;
-    parts.push_back(part);
-  }
-  std::fill(bits_.begin(), bits_.end(), 0);
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    add_set(parts[i]->inside);
-    if (places[i].node <= kBottomNode) continue;
-    const ConfigId after = machine_.after(places[i].node);
-    if (after == kOverLimit || (after >= 0 && !walk_escapes(*parts[i], after))) return false;
+    const StateMask* mask = state_mask(place.state, part);
+    if (mask == nullptr) return false;
+    add_set(mask->inside);
+    if (place.node <= kBottomNode || mask->escapes.empty()) continue;
+    const ConfigId after = machine_.after(place.node);
+    if (after == kOverLimit || (after >= 0 && !walk_escapes(*mask, after))) return false;
   }
   return true;
 }
@@ -104,47 +107,25 @@ bool MaskEngine::walk_escapes(const StateMask& part, ConfigId after) {
                      [&](const Escape& escape) { return walk(*escape.trie, escape.node, after, nullptr); });
 }
 
-const MaskEngine::StateMask* MaskEngine::state_mask(StateId state) {
-  std::unique_ptr<StateMask>& kept = state_masks_[static_cast<std::size_t>(state)];
+const MaskEngine::StateMask* MaskEngine::state_mask(StateId state, std::size_t part) {
+  std::unique_ptr<StateMask>& kept = state_masks_[part][static_cast<std::size_t>(state)];
   if (kept != nullptr) return kept.get();
   const ConfigId config = machine_.at_state(state);
   if (config == kOverLimit) return nullptr;
   auto made = std::make_unique<StateMask>();
-  std::fill(bits_.begin(), bits_.end(), 0);
-  if (config >= 0 && !walk_all(config, &made->escapes)) return nullptr;
-  made->inside = take_bits();
+  std::vector<std::uint64_t> others(bits_.size());  // what other places have set
+  others.swap(bits_);
+  const bool done = config < 0 || walk(trie_of(part), 0, config, &made->escapes);
+  if (done) made->inside = take_bits();
+  others.swap(bits_);
+  if (!done) return nullptr;
   mask_bytes_ += made->inside.bytes() + made->escapes.size() * sizeof(Escape);
   kept = std::move(made);
   return kept.get();
 }
 
-bool MaskEngine::walk_all(ConfigId config, std::vector<Escape>* escapes) {
-  bool text_allowed = true;
-  // The last slice but the first is text of any length: where that is allowed, shorter text is too.
-  const std::span<const TokenSlice> slices = trie_->slices();
-  for (std::size_t i = slices.size(); i-- > 0;) {
-    const TokenSlice& slice = slices[i];
-    if (slice.max_characters == TokenSlice::kMixed) {
-      if (!walk(slice.trie, 0, config, escapes)) return false;
-      continue;
-    }
-    if (i + 2 == slices.size()) {
-      text_allowed = allows_text(config, TokenSlice::kAnyLength);
-      if (machine_.over_budget()) return false;
-    }
-    const bool allowed = text_allowed || (slice.max_characters > 0 && allows_text(config, slice.max_characters));
-    if (machine_.over_budget()) return false;
-    if (allowed) {
-      for (std::size_t w = 0; w < bits_.size(); ++w)
-        bits_[w] |= slice.mask[w];
-    } else if (!walk(slice.trie, 0, config, escapes)) {
-      return false;
-    }
-  }
-  return true;
-}
-
 bool MaskEngine::walk(const ByteTrie& trie, std::uint32_t root, ConfigId config, std::vector<Escape>* escapes) {
+  const bool is_text = &trie != &trie_->mixed();
   const std::span<const TrieNode> nodes = trie.nodes();
   const std::uint32_t end = nodes[root].next;
   if (path_.size() <= trie.max_depth()) path_.resize(trie.max_depth() + 1);
@@ -161,6 +142,14 @@ bool MaskEngine::walk(const ByteTrie& trie, std::uint32_t root, ConfigId config,
       continue;
     }
     path_[node.depth] = next;
+    // As many characters as bytes at most, if the node is at the end of one; within one no text is allowed.
+    if (is_text && node.next - i > kLargeSubtree &&
+        text_reach(next).all >= (node.height == 255 ? kAnyLength : node.height)) {
+      for (const TokenId token : trie.tokens_below(node))
+        set_token(token);
+      i = node.next;
+      continue;
+    }
     for (const TokenId token : trie.own_tokens(node))
       set_token(token);
     ++i;
@@ -170,32 +159,60 @@ bool MaskEngine::walk(const ByteTrie& trie, std::uint32_t root, ConfigId config,
   return !machine_.over_budget();
 }
 
-bool MaskEngine::allows_text(ConfigId config, int max_characters) {
-  std::vector<ConfigId> seen{config};
-  std::vector<ConfigId> level{config};
-  std::vector<ConfigId> next;
-  for (int i = 0; max_characters == TokenSlice::kAnyLength || i < max_characters; ++i) {
-    next.clear();
-    for (const ConfigId id : level)
-      if (!step_text(id, next)) return false;
-    sort_unique(next);
-    if (max_characters == TokenSlice::kAnyLength)
-      std::erase_if(next, [&](ConfigId id) { return std::find(seen.begin(), seen.end(), id) != seen.end(); });
-    if (next.empty()) return true;
-    if (max_characters == TokenSlice::kAnyLength) seen.insert(seen.end(), next.begin(), next.end());
-    if (next == level) return true;
-    if (next.size() > kMaxTextConfigs || seen.size() > kMaxTextConfigs) return false;
-    level = next;
-  }
-  return true;
+const MaskEngine::TextReach& MaskEngine::text_reach(ConfigId config) {
+  const auto [place, added] = text_reaches_.try_emplace(config);
+  if (added) place->second = find_text_reach(config);
+  return place->second;
 }
 
-// Whether every character of plain text may follow; where that leads is added to `out`.
-bool MaskEngine::step_text(ConfigId config, std::vector<ConfigId>& out) {
+MaskEngine::TextReach MaskEngine::find_text_reach(ConfigId config) {
+  // Text of any length, when the configurations that text leads to are few and all allow it.
+  std::vector<ConfigId> seen{config};
+  bool closed = true;
+  for (std::size_t i = 0; i < seen.size() && closed; ++i) {
+    const TextStep& step = text_step(seen[i]);
+    closed = step.kind == TextStep::kAll && seen.size() <= kMaxTextConfigs;
+    for (const ConfigId next : step.next)
+      if (std::find(seen.begin(), seen.end(), next) == seen.end()) seen.push_back(next);
+  }
+  if (closed) return {kAnyLength, false};
+  std::vector<ConfigId> level{config};
+  for (int length = 0; length < kMaxTextReach; ++length) {
+    std::size_t num_all = 0;
+    std::size_t num_none = 0;
+    std::vector<ConfigId> next;
+    for (const ConfigId id : level) {
+      const TextStep& step = text_step(id);
+      if (step.kind == TextStep::kAll) ++num_all;
+      if (step.kind == TextStep::kNone) ++num_none;
+      next.insert(next.end(), step.next.begin(), step.next.end());
+    }
+    if (num_none == level.size()) return {length, true};
+    if (num_all < level.size()) return {length, false};
+    sort_unique(next);
+    if (next.size() > kMaxTextConfigs) return {length, false};
+    level.swap(next);
+  }
+  return {kMaxTextReach, false};
+}
+
+const MaskEngine::TextStep& MaskEngine::text_step(ConfigId config) {
+  const auto [place, added] = text_steps_.try_emplace(config);
+  if (added) {
+    place->second = find_text_step(config);
+    mask_bytes_ += sizeof(TextStep) + place->second.next.size() * sizeof(ConfigId);
+  }
+  return place->second;
+}
+
+MaskEngine::TextStep MaskEngine::find_text_step(ConfigId config) {
+  TextStep out;
+  bool any_dead = false;
   machine_.spend(256);
-  if (!step_range(config, 0x20, '"' - 1, out) || !step_range(config, '"' + 1, '\\' - 1, out) ||
-      !step_range(config, '\\' + 1, 0x7E, out))
-    return false;
+  step_range(config, 0x20, '"' - 1, out.next, any_dead);
+  step_range(config, '"' + 1, '\\' - 1, out.next, any_dead);
+  step_range(config, '\\' + 1, 0x7E, out.next, any_dead);
+  if (any_dead && !out.next.empty()) return {};
   std::vector<ConfigId> from;
   std::vector<ConfigId> to;
   for (const CharacterBytes& character : kCharacters) {
@@ -204,24 +221,29 @@ bool MaskEngine::step_text(ConfigId config, std::vector<ConfigId>& out) {
       to.clear();
       for (const ConfigId id : from) {
         machine_.spend(64);
-        if (!step_range(id, character.bytes[i].low, character.bytes[i].high, to)) return false;
+        step_range(id, character.bytes[i].low, character.bytes[i].high, to, any_dead);
       }
       sort_unique(to);
-      if (to.size() > kMaxTextConfigs) return false;
+      if (to.size() > kMaxTextConfigs) return {};
       from.swap(to);
+      // A character that has begun counts as allowed: then nothing is certain.
+      if (any_dead && (!from.empty() || !out.next.empty() || i > 0)) return {};
     }
-    out.insert(out.end(), from.begin(), from.end());
+    out.next.insert(out.next.end(), from.begin(), from.end());
   }
-  return true;
+  sort_unique(out.next);
+  out.kind = any_dead ? TextStep::kNone : TextStep::kAll;
+  return out;
 }
 
-bool MaskEngine::step_range(ConfigId config, int low, int high, std::vector<ConfigId>& out) {
+void MaskEngine::step_range(ConfigId config, int low, int high, std::vector<ConfigId>& out, bool& any_dead) {
   for (int byte = low; byte <= high; ++byte) {
     const ConfigId next = machine_.next(config, static_cast<std::uint8_t>(byte));
-    if (next < 0) return false;
-    if (out.empty() || out.back() != next) out.push_back(next);
+    if (next < 0)
+      any_dead = true;
+    else if (out.empty() || out.back() != next)
+      out.push_back(next);
   }
-  return true;
 }
 
 void MaskEngine::add_set(const TokenSet& set) {

@@ -8,7 +8,7 @@
 namespace mlxr {
 namespace {
 
-constexpr int kSliceLimits[] = {10, 30, TokenSlice::kAnyLength, TokenSlice::kMixed};
+constexpr int kTextLengths[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 24, 40, kAnyLength};
 
 // Characters of a plain text, -1 when `bytes` is none.
 int plain_characters(std::string_view bytes) {
@@ -22,11 +22,6 @@ int plain_characters(std::string_view bytes) {
     ++count;
   }
   return count;
-}
-
-std::size_t slice_of(std::string_view bytes) {
-  const int characters = plain_characters(bytes);
-  return characters < 0 ? 3 : characters <= kSliceLimits[0] ? 0 : characters <= kSliceLimits[1] ? 1 : 2;
 }
 
 }  // namespace
@@ -51,15 +46,22 @@ TokenTrie::TokenTrie(std::span<const VocabularyToken> tokens) {
     spellings_.push_back(special ? grammar::token_spelling(id, tokens[i].end_of_generation) : tokens[i].bytes);
     if (tokens[i].end_of_generation) end_of_generation_.push_back(id);
   }
-  std::vector<grammar::ByteTrie::Entry> entries[std::size(kSliceLimits)];
-  for (std::size_t i = 0; i < spellings_.size(); ++i)
-    if (!spellings_[i].empty()) entries[slice_of(spellings_[i])].push_back({spellings_[i], static_cast<TokenId>(i)});
-  for (std::size_t s = 0; s < std::size(kSliceLimits); ++s) {
-    TokenSlice slice{kSliceLimits[s], grammar::ByteTrie(entries[s]), std::vector<std::uint64_t>(mask_words())};
-    for (const auto& entry : entries[s])
-      slice.mask[static_cast<std::size_t>(entry.token) / 64] |= std::uint64_t{1} << (entry.token % 64);
-    slices_.push_back(std::move(slice));
+  for (const int length : kTextLengths)
+    text_tokens_.push_back({length, std::vector<std::uint64_t>(mask_words())});
+  std::vector<grammar::ByteTrie::Entry> text[std::size(kLongerThan)];
+  std::vector<grammar::ByteTrie::Entry> mixed;
+  for (std::size_t i = 0; i < spellings_.size(); ++i) {
+    if (spellings_[i].empty()) continue;
+    const int characters = plain_characters(spellings_[i]);
+    if (characters < 0) mixed.push_back({spellings_[i], static_cast<TokenId>(i)});
+    for (std::size_t t = 0; t < std::size(kLongerThan); ++t)
+      if (characters > kLongerThan[t]) text[t].push_back({spellings_[i], static_cast<TokenId>(i)});
+    for (TextTokens& length : text_tokens_)
+      if (characters >= 0 && characters <= length.max_characters) length.mask[i / 64] |= std::uint64_t{1} << (i % 64);
   }
+  for (std::size_t t = 0; t < std::size(kLongerThan); ++t)
+    text_[t] = grammar::ByteTrie(std::move(text[t]));
+  mixed_ = grammar::ByteTrie(std::move(mixed));
 }
 
 bool TokenTrie::is_end_of_generation(TokenId token) const {
@@ -67,8 +69,8 @@ bool TokenTrie::is_end_of_generation(TokenId token) const {
 }
 
 bool TokenTrie::has_longer(std::string_view bytes) const {
-  for (const TokenSlice& slice : slices_) {
-    const auto nodes = slice.trie.nodes();
+  for (const grammar::ByteTrie* trie : {&text_[0], &mixed_}) {
+    const auto nodes = trie->nodes();
     std::uint32_t node = 0;
     std::size_t depth = 0;
     for (; depth < bytes.size(); ++depth) {

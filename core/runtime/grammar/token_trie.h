@@ -1,11 +1,12 @@
 #pragma once
 // What grammars need to know of a vocabulary, made once a tokenizer. Immutable and thread-safe.
 //
-// Tokens are sorted into slices by what kind of text they are, after llguidance's slicer: plain text of at most 10
-// characters, of at most 30, of any length, and all the rest. Inside a JSON string, where any text may follow, the
-// first three slices are allowed as a whole, and only the rest (a sixth of the vocabulary) is looked at one by one.
+// Plain text is kept apart from all other tokens, after llguidance's slicer: inside a JSON string, where any text may
+// follow, plain text is allowed as a whole or up to a length, and only the rest (a sixth of the vocabulary) is looked
+// at one by one.
 
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,15 +18,12 @@
 
 namespace mlxr {
 
-struct TokenSlice {
-  // The tokens are whole characters, at most so many, other than control characters, '"', '\' and the line ends U+2028
-  // and U+2029; kAnyLength: any number of them; kMixed: anything at all.
-  int max_characters;
-  grammar::ByteTrie trie;
-  std::vector<std::uint64_t> mask;  // [mask_words()]
+// Plain text: whole characters other than control characters, '"', '\' and the line ends U+2028 and U+2029.
+inline constexpr int kAnyLength = 1 << 20;
 
-  static constexpr int kAnyLength = 0;
-  static constexpr int kMixed = -1;
+struct TextTokens {
+  int max_characters;               // kAnyLength: any number
+  std::vector<std::uint64_t> mask;  // [mask_words()] the tokens of plain text of at most so many characters
 };
 
 class TokenTrie {
@@ -52,7 +50,11 @@ class TokenTrie {
   }
   bool is_end_of_generation(TokenId token) const;
   std::span<const TokenId> end_of_generation() const { return end_of_generation_; }
-  std::span<const TokenSlice> slices() const { return slices_; }
+  // Plain text of more than kLongerThan[i] characters.
+  static constexpr int kLongerThan[] = {0, 12, 40};
+  const grammar::ByteTrie& text(std::size_t i) const { return text_[i]; }
+  const grammar::ByteTrie& mixed() const { return mixed_; }                 // all other tokens
+  std::span<const TextTokens> text_tokens() const { return text_tokens_; }  // by length
   // Whether some token begins with `bytes` and goes on.
   bool has_longer(std::string_view bytes) const;
 
@@ -61,7 +63,9 @@ class TokenTrie {
 
   std::vector<std::string> spellings_;
   std::vector<TokenId> end_of_generation_;  // sorted
-  std::vector<TokenSlice> slices_;
+  grammar::ByteTrie text_[std::size(kLongerThan)];
+  grammar::ByteTrie mixed_;
+  std::vector<TextTokens> text_tokens_;
 };
 
 }  // namespace mlxr
