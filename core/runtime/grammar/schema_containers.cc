@@ -127,11 +127,12 @@ Result<std::vector<SchemaCompiler::KeyRegion>> SchemaCompiler::other_keys(const 
     Refs refs;
     for (const ObjectPart& part : shape.objects) {
       bool known = false;
-      for (const auto& [pattern, schema] : part.patterns) {
-        const auto found = std::find_if(patterns.begin(), patterns.end(),
-                                        [&name = pattern](const auto& p) { return p.first == name; });
+      for (const auto& property : part.patterns) {
+        const std::string& pattern = property.first;
+        const auto found =
+            std::find_if(patterns.begin(), patterns.end(), [&](const auto& p) { return p.first == pattern; });
         if (((matched >> static_cast<unsigned>(found - patterns.begin())) & 1U) == 0) continue;
-        refs.push_back(schema);
+        refs.push_back(property.second);
         known = true;
       }
       if (!known && part.additional.has_value()) refs.push_back(*part.additional);

@@ -381,7 +381,8 @@ bool SchemaReader::apart(const SchemaRef& a, const SchemaRef& b) {
   if (x.never || y.never || (types_of(x) & types_of(y)) == 0 || enums_apart(x, y)) return true;
   if ((types_of(x) & types_of(y)) != kObjectType) return false;
   for (const ObjectPart& part : x.objects) {
-    for (const auto& [name, schema] : part.properties) {
+    for (const auto& property : part.properties) {
+      const std::string& name = property.first;
       const auto required = [&](const Shape& shape) {
         return std::find(shape.required.begin(), shape.required.end(), name) != shape.required.end();
       };
@@ -391,7 +392,7 @@ bool SchemaReader::apart(const SchemaRef& a, const SchemaRef& b) {
           if (other_name != name) continue;
           Shape p;
           Shape q;
-          if (!add(p, schema, {}).ok() || !add(q, other_schema, {}).ok()) continue;
+          if (!add(p, property.second, {}).ok() || !add(q, other_schema, {}).ok()) continue;
           if (enums_apart(p, q) || (types_of(p) & types_of(q)) == 0) return true;
         }
       }
