@@ -116,9 +116,9 @@ Result<std::vector<SchemaCompiler::KeyRegion>> SchemaCompiler::other_keys(const 
   std::vector<KeyRegion> out;
   std::vector<std::pair<std::string, std::string>> patterns;  // and where each was met first
   for (const ObjectPart& part : shape.objects)
-    for (const auto& [pattern, schema] : part.patterns)
-      if (std::none_of(patterns.begin(), patterns.end(), [&](const auto& p) { return p.first == pattern; }))
-        patterns.emplace_back(pattern, schema.pointer);
+    for (const auto& property : part.patterns)
+      if (std::none_of(patterns.begin(), patterns.end(), [&](const auto& p) { return p.first == property.first; }))
+        patterns.emplace_back(property.first, property.second.pointer);
   if (patterns.size() > kMaxPatterns)
     return unsupported(
         fmt::format("schema: more than {} patternProperties for one object, as with {}, are not supported",
