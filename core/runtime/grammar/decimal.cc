@@ -27,7 +27,8 @@ struct Comparison {
   int place = 0;
   int order = 0;
 
-  friend auto operator<=>(const Comparison&, const Comparison&) = default;
+  friend auto operator<=>(const Comparison&,
+                          const Comparison&) = default;  // NOLINT(modernize-use-nullptr): the check misreads <=>
 
   void digit(const Decimal& bound, char digit) {
     const int length = static_cast<int>(bound.whole.size());
@@ -96,7 +97,8 @@ class NumberAutomaton {
     std::int64_t rest = 0;  // of the digits so far, divided by the multiple's
     int num_fraction = 0;   // digits behind the point, as far as the multiple has any
 
-    friend auto operator<=>(const State&, const State&) = default;
+    friend auto operator<=>(const State&,
+                            const State&) = default;  // NOLINT(modernize-use-nullptr): the check misreads <=>
   };
 
   Status read_multiple() {

@@ -181,7 +181,8 @@ Result<std::shared_ptr<const Grammar>> grammar_from_tags(std::span<const TextTag
     const ExpressionId more =
         rules.repeat(rules.sequence({white_space(rules), tag}), 0, options.repeated ? grammar::kUnbounded : 0);
     const ExpressionId all = rules.sequence({tag, more});
-    return finish(std::move(rules), options.required ? all : rules.optional(all), std::move(warnings));
+    const ExpressionId body = options.required ? all : rules.optional(all);
+    return finish(std::move(rules), body, std::move(warnings));
   }
   // The text before any tag, the text behind one, and the triggers.
   const TriggerAutomaton automaton(triggers);
