@@ -20,7 +20,9 @@ namespace mlxr::dot_avx2 {
 
 inline constexpr bool kVnni = false;
 inline constexpr std::int64_t kTileRows = 16;
-inline constexpr int kFewTokens = 1;  // for more, decoding a tile is already the faster way
+// A step of TinyLlama 1.1B in Q4_K_M, two Zen 3 cores, by tokens: 1 33 ms, 2 44, 3 58, 4 70; by tiles 2 71, 4 90, 8
+// 128.
+inline constexpr int kFewTokens = 4;
 
 inline __m256i dpbusd(__m256i acc, __m256i, __m256i) {
   return acc;
@@ -64,7 +66,7 @@ const MatmulKernels kAvx2MatmulKernels = {
     .quantized = dot_avx2::kQuantized,
     .floats = dot_avx2::kFloats,
     .decoded = dot_avx2::dot_decoded<SimdAvx2, dot_avx2::DecodeByTable>,
-    .few_tokens = 1,
+    .few_tokens = 4,
     .few_float_tokens = 2,
 };
 

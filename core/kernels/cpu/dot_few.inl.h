@@ -56,16 +56,24 @@ inline void dot_row_few(const std::uint8_t* row, std::int64_t elements, const Ac
     out[t * out_stride] = total[t];
 }
 
+// kTokens tokens at a time, then the rest at once.
+template <class G, int kTokens>
+inline void dot_row_all(const std::uint8_t* row, std::int64_t elements, const ActivationGroup* x, std::int64_t tokens,
+                        float* out, std::int64_t out_stride) {
+  const std::int64_t groups = num_groups(elements);
+  for (; tokens >= kTokens; tokens -= kTokens) {
+    dot_row_few<G, kTokens>(row, elements, x, groups, out, out_stride);
+    x += kTokens * groups;
+    out += kTokens * out_stride;
+  }
+  if constexpr (kTokens > 1) dot_row_all<G, kTokens - 1>(row, elements, x, tokens, out, out_stride);
+}
+
 template <QuantType kType>
 void dot_few(const WeightRows& rows, const ActivationGroup* x, std::int64_t tokens, TileScratch&, DotOutput out) {
   using G = Group<kType>;
-  const std::int64_t groups = num_groups(rows.elements);
   for (std::int64_t r = 0; r < rows.num_rows; ++r) {
     const auto* row = reinterpret_cast<const std::uint8_t*>(rows.data) + static_cast<std::size_t>(r) * rows.row_bytes;
-    std::int64_t t = 0;
-    for (; t + kFewTokens <= tokens; t += kFewTokens)
-      dot_row_few<G, kFewTokens>(row, rows.elements, x + t * groups, groups, out.data + t * out.stride + r, out.stride);
-    for (; t < tokens; ++t)
-      dot_row_few<G, 1>(row, rows.elements, x + t * groups, groups, out.data + t * out.stride + r, out.stride);
+    dot_row_all<G, kFewTokens>(row, rows.elements, x, tokens, out.data + r, out.stride);
   }
 }
