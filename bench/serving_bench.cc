@@ -226,10 +226,15 @@ class Bench {
 
   // The pool is filled to its last block and the largest step run, so that nothing planned stays untouched.
   json memory() const {
+    SchedulerOptions scheduler = scheduler_;
+    scheduler.max_step_tokens = 256;     // a chunk of one prompt reaches it
+    scheduler.prefill_latency_ms = 1e9;  // however long it takes
     const MemoryPlan plan =
-        value_or_exit(plan_memory(path_, model_options(), engine_options({}), scheduler_.max_step_tokens));
+        value_or_exit(plan_memory(path_, model_options(), engine_options({}), scheduler.max_step_tokens));
     const std::uint64_t before = resident_bytes().value_or(0);
-    const auto engine = start();
+    const auto engine =
+        value_or_exit(Engine::start(value_or_exit(LoadedModel::open(path_, model_options())),
+                                    value_or_exit(FairScheduler::create(scheduler)), engine_options({})));
     const std::int64_t each = engine->context() - 2;
     const std::int64_t count = kDefaultKvSequences;
     std::vector<std::shared_ptr<ResponseStream>> streams;

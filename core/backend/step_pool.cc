@@ -44,12 +44,17 @@ HostBuffer::~HostBuffer() {
 
 Tensor StepPool::alloc(Shape shape, DType dtype) {
   const std::size_t bytes = size_class(static_cast<std::size_t>(shape.num_elements()) * dtype_bytes(dtype));
-  auto& buffers = classes_[bytes];
-  const auto free = std::find_if(buffers.begin(), buffers.end(), [](const auto& b) { return b.use_count() == 1; });
-  if (free != buffers.end()) return {shape, dtype, *free};
+  // The smallest that is free and large enough, so that after the largest step no other needs more.
+  for (auto at = classes_.lower_bound(bytes); at != classes_.end(); ++at) {
+    auto& buffers = at->second;
+    const auto free = std::find_if(buffers.begin(), buffers.end(), [](const auto& b) { return b.use_count() == 1; });
+    if (free != buffers.end()) return {shape, dtype, *free};
+  }
+  // Steps have become larger: what is free is too small, and most of it would never be used again.
+  trim();
   std::shared_ptr<HostBuffer> buffer = HostBuffer::make(bytes);
   MLXR_CHECK(buffer != nullptr, "no memory for an intermediate tensor");
-  buffers.push_back(buffer);
+  classes_[bytes].push_back(buffer);
   total_bytes_ += bytes;
   return {shape, dtype, std::move(buffer)};
 }

@@ -37,6 +37,24 @@ TEST(StepPool, TheSameCallsGiveTheSameBuffers) {
   EXPECT_EQ(step(), first);
 }
 
+TEST(StepPool, SmallerStepsNeedNothingMore) {
+  StepPool pool;
+  const auto step = [&](std::int64_t rows) {
+    const Tensor hidden = pool.alloc({rows, 64}, DType::kF32);
+    for (int layer = 0; layer < 2; ++layer) {
+      const Tensor wide = pool.alloc({rows, 300}, DType::kF32);
+      const Tensor out = pool.alloc({rows, 64}, DType::kF32);
+    }
+  };
+  step(3);
+  step(200);
+  const std::size_t largest = pool.total_bytes();
+  for (const std::int64_t rows : {1, 7, 199, 64, 200, 33})
+    step(rows);
+  EXPECT_EQ(pool.total_bytes(), largest);
+  EXPECT_LE(largest, std::size_t{200} * (64 + 300 + 64) * 4 * 5 / 4 + 1024);  // classes round up by a quarter at most
+}
+
 TEST(StepPool, BuffersAreAlignedAndHaveSlack) {
   StepPool pool;
   for (const std::int64_t n : {1, 63, 64, 65, 1000, 4097}) {
