@@ -138,9 +138,20 @@ Status write_gguf_tokenizer(const std::string& source_path, const Metadata& meta
   return write_json(out / "generation_config.json", generation_json(metadata, tokenizer.get()));
 }
 
-// From one folder to another only the weights change: every side file is taken over.
-Status copy_side_files(const HfFolder& folder, const std::string& out) {
-  for (const char* name : {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
+const char* torch_dtype(const ModelPlan& plan) {
+  const auto matrix = std::find_if(plan.tensors.begin(), plan.tensors.end(),
+                                   [](const PlannedTensor& tensor) { return tensor.source.shape.rank() == 2; });
+  if (matrix == plan.tensors.end() || matrix->type == QuantType::kF32) return "float32";
+  return matrix->type == QuantType::kF16 ? "float16" : "bfloat16";
+}
+
+// From one folder to another only the weights change: every side file is taken over, but for the name of their type,
+// which newer versions of transformers call "dtype".
+Status copy_side_files(const HfFolder& folder, const ModelPlan& plan, const std::string& out) {
+  MLXR_ASSIGN_OR_RETURN(json config, read_json_file(folder.file_path("config.json")));
+  config[config.contains("dtype") ? "dtype" : "torch_dtype"] = torch_dtype(plan);
+  MLXR_RETURN_IF_ERROR(write_json(fs::path(out) / "config.json", config));
+  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer_config.json",
                            "special_tokens_map.json", "chat_template.jinja", "chat_template.json", "tokenizer.model"}) {
     std::error_code error;
     if (!fs::exists(folder.file_path(name), error)) continue;
@@ -148,13 +159,6 @@ Status copy_side_files(const HfFolder& folder, const std::string& out) {
     MLXR_RETURN_IF_ERROR(write_file_atomically((fs::path(out) / name).string(), text));
   }
   return {};
-}
-
-const char* torch_dtype(const ModelPlan& plan) {
-  const auto matrix = std::find_if(plan.tensors.begin(), plan.tensors.end(),
-                                   [](const PlannedTensor& tensor) { return tensor.source.shape.rank() == 2; });
-  if (matrix == plan.tensors.end() || matrix->type == QuantType::kF32) return "float32";
-  return matrix->type == QuantType::kF16 ? "float16" : "bfloat16";
 }
 
 }  // namespace
@@ -173,7 +177,7 @@ Status gguf_metadata(const WeightSource& source, const std::string& source_path,
 
 Status write_side_files(const WeightSource& source, const std::string& source_path, const ModelPlan& plan,
                         const std::string& folder, std::vector<std::string>& warnings) {
-  if (const auto* from = dynamic_cast<const HfFolder*>(&source)) return copy_side_files(*from, folder);
+  if (const auto* from = dynamic_cast<const HfFolder*>(&source)) return copy_side_files(*from, plan, folder);
   const auto* file = dynamic_cast<const GgufFile*>(&source);
   if (file == nullptr) return invalid_argument(source_path + ": bare tensors have no metadata");
   json config = write_hugging_face_config(plan.config);
