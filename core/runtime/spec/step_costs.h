@@ -14,8 +14,8 @@ class StepCosts {
  public:
   // A step over `rows` tokens of all sequences took so long. Steps with prefill in them do not belong here.
   void record_step(std::int64_t rows, double seconds);
-  // Asking a proposer (Proposer::name(), "draft") for tokens took so long. `tokens`: those it worked on; of a draft model
-  // one more than it gave when it stopped early.
+  // Asking a proposer (Proposer::name(), "draft") for tokens took so long. `tokens`: those it worked on; of a draft
+  // model one more than it gave when it stopped early.
   void record_proposal(std::string_view proposer, std::int64_t tokens, double seconds);
 
   // Whether any step was seen.
