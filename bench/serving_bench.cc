@@ -271,6 +271,7 @@ class Bench {
     engine.context = options_.context;
     engine.kv_type = options_.kv_type;
     engine.store_folder = store;
+    engine.keep_prefixes = !store.empty();
     return engine;
   }
 

@@ -14,6 +14,7 @@ EngineSpec spec_of(const std::string& model) {
   spec.path = test::fixture("hf/" + model);
   spec.model.num_threads = 1;
   spec.engine.context = 128;
+  spec.engine.keep_prefixes = false;
   spec.max_step_tokens = 256;
   spec.make_scheduler = []() -> Result<std::unique_ptr<Scheduler>> {
     MLXR_ASSIGN_OR_RETURN(auto made, FairScheduler::create({.max_step_tokens = 256}));

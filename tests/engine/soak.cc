@@ -48,7 +48,8 @@ T value_or_die(Result<T> result) {
   return std::move(result).value();
 }
 
-std::unique_ptr<Engine> start(const EngineOptions& engine, const SchedulerOptions& scheduler) {
+std::unique_ptr<Engine> start(EngineOptions engine, const SchedulerOptions& scheduler) {
+  engine.keep_prefixes = !engine.store_folder.empty();
   auto model = value_or_die(
       LoadedModel::open(test::fixture("hf/llama"), {.num_threads = 2, .context = engine.context, .own_cache = false}));
   return value_or_die(Engine::start(std::move(model), value_or_die(FairScheduler::create(scheduler)), engine));

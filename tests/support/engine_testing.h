@@ -16,7 +16,9 @@ struct EngineSetup {
   bool tokenizer = true;
 };
 
+// Keeps prefixes only where the test names a folder.
 inline Result<std::unique_ptr<Engine>> start_engine(EngineSetup setup) {
+  setup.engine.keep_prefixes = !setup.engine.store_folder.empty();
   MLXR_ASSIGN_OR_RETURN(auto model, LoadedModel::open(setup.model, {.num_threads = 2,
                                                                     .context = setup.engine.context,
                                                                     .own_cache = false,

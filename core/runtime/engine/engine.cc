@@ -9,6 +9,7 @@
 #include "core/runtime/engine/engine_loop.h"
 #include "core/runtime/engine/kv_sizing.h"
 #include "core/runtime/model_fingerprint.h"
+#include "core/runtime/user_folders.h"
 
 namespace mlxr {
 namespace {
@@ -20,6 +21,26 @@ constexpr std::size_t kMaxStopStrings = 256;
 Status check_range(const char* field, std::int64_t value, std::int64_t low, std::int64_t high) {
   if (value >= low && value <= high) return {};
   return invalid_argument(fmt::format("{} is {}, but must be from {} to {}", field, value, low, high));
+}
+
+// nullptr: nothing is kept.
+Result<std::unique_ptr<BlockStore>> open_store(const EngineOptions& options, const std::string& fingerprint) {
+  if (!options.keep_prefixes) return std::unique_ptr<BlockStore>();
+  BlockStoreOptions store{.folder = options.store_folder,
+                          .fingerprint = fingerprint,
+                          .max_bytes = options.store_max_bytes,
+                          .key_file = options.store_key_file,
+                          .warn = options.warn};
+  if (!store.folder.empty()) return BlockStore::open(std::move(store));
+  Status trouble = not_found("the environment names no home");
+  if (const auto cache = user_cache_folder()) {
+    store.folder = *cache + "/prefixes";
+    Result<std::unique_ptr<BlockStore>> opened = BlockStore::open(std::move(store));
+    if (opened.ok()) return opened;
+    trouble = opened.status();
+  }
+  if (options.warn) options.warn("prefixes are not kept: " + trouble.message());
+  return std::unique_ptr<BlockStore>();
 }
 
 }  // namespace
@@ -46,15 +67,7 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<LoadedModel> model
   MLXR_ASSIGN_OR_RETURN(KvSizing sizing, size_kv(*model, options));
   MLXR_ASSIGN_OR_RETURN(std::unique_ptr<KvStorage> storage, model->backend().make_kv_storage(sizing.layout));
   const std::string fingerprint = model_fingerprint(model->source()) + " " + storage->fingerprint();
-  std::unique_ptr<BlockStore> store;
-  if (!options.store_folder.empty()) {
-    MLXR_ASSIGN_OR_RETURN(store, BlockStore::open({.folder = options.store_folder,
-                                                   .fingerprint = fingerprint,
-                                                   .max_bytes = options.store_max_bytes,
-                                                   .key_file = options.store_key_file,
-                                                   .warn = options.warn}));
-  }
-
+  MLXR_ASSIGN_OR_RETURN(std::unique_ptr<BlockStore> store, open_store(options, fingerprint));
   if (options.prefault) {
     for (const WeightTensor& tensor : model->source().tensors())
       prefault(tensor.bytes);

@@ -47,7 +47,9 @@ struct EngineOptions {
   std::string draft_path = {};
   std::int64_t max_draft_tokens = 16;  // a sequence in a step
 
-  // Prefixes that survive a restart; an empty folder keeps none.
+  // Prefixes survive a restart, in `store_folder`; when that is empty, in the user's cache folder, without which (or
+  // where it cannot be written) there is a warning and nothing is kept.
+  bool keep_prefixes = true;
   std::string store_folder = {};
   std::uint64_t store_max_bytes = std::uint64_t{8} << 30;
   std::string store_key_file = {};  // not empty: files are encrypted

@@ -17,7 +17,7 @@ Result<KvSizing> size_kv(const LoadedModel& model, const EngineOptions& options)
                    .max_length = sizing.context,
                    .max_sequences = options.max_sequences,
                    .swap_blocks = blocks_of(options.swap_tokens),
-                   .report_published = !options.store_folder.empty()};
+                   .report_published = options.keep_prefixes};
   for (const std::int64_t window : model.model().kv_windows()) {
     sizing.layout.num_blocks.push_back(blocks_of(kv_tokens));
     sizing.paging.groups.push_back({.num_blocks = blocks_of(kv_tokens), .window = window});
