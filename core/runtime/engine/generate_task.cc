@@ -1,6 +1,10 @@
 #include "core/runtime/engine/generate_task.h"
 
+#include <algorithm>
+
 #include <fmt/core.h>
+
+#include "core/runtime/spec/verify.h"
 
 namespace mlxr {
 
@@ -62,31 +66,14 @@ Result<TaskProgress> GenerateTask::consume(const TaskPiece& piece, const PieceRo
   prompt_told_ = true;
 
   DeltaEvent delta{.choice = choice_, .tokens = {}, .logprobs = {}, .text = {}};
-  const auto drafts_at = tokens_.size();
-  const auto num_rows = static_cast<std::int64_t>(rows.logits.size()) / shared_.vocab_size;
-  std::int64_t at = num_rows - 1 - piece.num_drafts;
-  const std::span<const TokenId> drafts = speculator_ ? speculator_->proposal() : std::span<const TokenId>();
-  while (true) {
-    MLXR_ASSIGN_OR_RETURN(const std::optional<TokenId> token, next(row(rows, at), delta));
-    if (!token) {
-      progress.finished = true;
-      break;
-    }
-    const bool accepted =
-        progress.num_accepted < piece.num_drafts && *token == drafts[static_cast<std::size_t>(progress.num_accepted)];
-    if (!append(*token, delta)) {
-      progress.finished = true;
-      progress.num_accepted += accepted ? 1 : 0;
-      break;
-    }
-    if (!accepted) {
-      progress.finished = !append_forced(delta);
-      break;
-    }
-    ++progress.num_accepted;
-    ++at;
+  const std::size_t known = tokens_.size();
+  if (request_->max_tokens == 0) {
+    finish(FinishReason::kMaxTokens, delta);
+    progress.finished = true;
+  } else {
+    MLXR_RETURN_IF_ERROR(verify(piece, rows, delta, progress));
   }
-  progress.num_generated = static_cast<std::int64_t>(tokens_.size() - drafts_at);
+  progress.num_generated = static_cast<std::int64_t>(tokens_.size() - known);
   if (speculator_) {
     speculator_->verified(progress.num_accepted);
     finish_.speculation = speculator_->report();
@@ -97,21 +84,41 @@ Result<TaskProgress> GenerateTask::consume(const TaskPiece& piece, const PieceRo
   return progress;
 }
 
-Result<std::optional<TokenId>> GenerateTask::next(std::span<const float> logits, DeltaEvent& delta) {
-  if (request_->max_tokens >= 0 && num_generated() >= request_->max_tokens) {
-    finish(FinishReason::kMaxTokens, delta);
-    return std::optional<TokenId>();
-  }
-  const TokenMask allowed = matcher_ ? matcher_->mask() : TokenMask{};
+Status GenerateTask::verify(const TaskPiece& piece, const PieceRows& rows, DeltaEvent& delta, TaskProgress& progress) {
+  const std::size_t known = tokens_.size();
+  const auto num_drafts = static_cast<std::size_t>(piece.num_drafts);
+  const auto drafts = num_drafts > 0 ? speculator_->proposal().first(num_drafts) : std::span<const TokenId>();
+  const auto vocab = static_cast<std::size_t>(shared_.vocab_size);
+  Status trouble;
+  const VerifyHooks hooks{.allowed = [this] { return matcher_ ? matcher_->mask() : TokenMask{}; },
+                          .take =
+                              [&](TokenId token, std::span<const float> row) {
+                                Result<bool> goes_on = take(token, row, delta);
+                                if (!goes_on.ok()) trouble = goes_on.status();
+                                progress.finished = !goes_on.ok() || !*goes_on;
+                                return !progress.finished;
+                              }};
+  const Result<Verified> verified =
+      verify_proposal(sampler_, drafts, {rows.logits.last((num_drafts + 1) * vocab), shared_.vocab_size}, hooks);
+  if (!trouble.ok()) return trouble;
   if (matcher_ && !matcher_->status().ok()) return matcher_->status();
-  Result<TokenId> sampled = sampler_.sample(logits, allowed);
-  if (!sampled.ok()) return sampled.status().with_context(fmt::format("token {} of the answer", num_generated()));
-  const TokenId token = *sampled;
+  if (!verified.ok()) {
+    return verified.status().with_context(fmt::format("token {} of the answer", num_generated()));
+  }
+  if (!progress.finished) progress.finished = !append_forced(delta);
+  // A proposed end of the text is right and yet no token of the answer.
+  progress.num_accepted = std::min(verified->num_accepted, static_cast<std::int64_t>(tokens_.size() - known));
+  return {};
+}
+
+// A sampled token, as far as it is one of the answer.
+Result<bool> GenerateTask::take(TokenId token, std::span<const float> logits, DeltaEvent& delta) {
   if (shared_.tokenizer != nullptr && !request_->ignore_end_of_text && shared_.tokenizer->is_end_of_generation(token)) {
     finish(FinishReason::kEndOfText, delta);
-    return std::optional<TokenId>();
+    return false;
   }
   if (matcher_ && !matcher_->accept(token)) {
+    if (!matcher_->status().ok()) return matcher_->status();
     return internal(fmt::format("the grammar allowed token {} and then refused it", token));
   }
   if (keeps_logprobs()) {
@@ -119,11 +126,10 @@ Result<std::optional<TokenId>> GenerateTask::next(std::span<const float> logits,
     finish_.cumulative_logprob += logprobs.chosen.logprob;
     if (request_->logprobs) delta.logprobs.push_back(std::move(logprobs));
   }
-  return std::optional<TokenId>(token);
+  return append(token, delta);
 }
 
 bool GenerateTask::append(TokenId token, DeltaEvent& delta) {
-  sampler_.accept(token);
   tokens_.push_back(token);
   delta.tokens.push_back(token);
   ++finish_.num_tokens;
@@ -150,6 +156,7 @@ bool GenerateTask::append_forced(DeltaEvent& delta) {
   if (!matcher_ || keeps_logprobs()) return true;
   for (const TokenId token : matcher_->forced_tokens(*shared_.tokenizer)) {
     if (!matcher_->accept(token)) break;
+    sampler_.accept(token);
     if (!append(token, delta)) return false;
   }
   return true;

@@ -53,8 +53,10 @@ class GenerateTask : public Task {
   bool keeps_logprobs() const { return request_->logprobs || request_->best_of > request_->n; }
   std::span<const float> row(const PieceRows& rows, std::int64_t index) const;
   void read_prompt_logprobs(const TaskPiece& piece, const PieceRows& rows);
-  // Samples after the last known token. nullopt: the choice is complete.
-  Result<std::optional<TokenId>> next(std::span<const float> logits, DeltaEvent& delta);
+  // Samples after the last known token and after proposed ones that were right.
+  Status verify(const TaskPiece& piece, const PieceRows& rows, DeltaEvent& delta, TaskProgress& progress);
+  // False: the choice is complete.
+  Result<bool> take(TokenId token, std::span<const float> logits, DeltaEvent& delta);
   // A token that was sampled or forced is known from now on. False: the choice is complete.
   bool append(TokenId token, DeltaEvent& delta);
   bool append_forced(DeltaEvent& delta);

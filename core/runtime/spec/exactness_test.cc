@@ -194,7 +194,7 @@ TEST(VerifyTest, StopsWhereTheAnswerEndsAndAtAMask) {
   Tokens taken;
   const VerifyHooks two{.allowed = [] { return TokenMask{}; },
                         .take =
-                            [&taken](TokenId token) {
+                            [&taken](TokenId token, std::span<const float>) {
                               taken.push_back(token);
                               return taken.size() < 2;
                             }};
@@ -205,9 +205,9 @@ TEST(VerifyTest, StopsWhereTheAnswerEndsAndAtAMask) {
   sampler.rollback(sampler.num_generated());
 
   const std::vector<std::uint64_t> others = {~(std::uint64_t{1} << likely[0])};
-  const Result<Verified> masked =
-      verify_proposal(sampler, std::span(likely).first(3), all_rows,
-                      {.allowed = [&others] { return TokenMask(others); }, .take = [](TokenId) { return true; }});
+  const Result<Verified> masked = verify_proposal(sampler, std::span(likely).first(3), all_rows,
+                                                  {.allowed = [&others] { return TokenMask(others); },
+                                                   .take = [](TokenId, std::span<const float>) { return true; }});
   EXPECT_EQ(masked->num_accepted, 0);
   EXPECT_NE(masked->tokens[0], likely[0]);
 }

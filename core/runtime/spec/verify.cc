@@ -16,14 +16,15 @@ Result<Verified> verify_proposal(Sampler& sampler, std::span<const TokenId> prop
     verified.tokens.push_back(token);
     const bool accepted = i < proposed.size() && proposed[i] == token;
     if (accepted) ++verified.num_accepted;
-    if (!hooks.take(token) || !accepted) break;
+    if (!hooks.take(token, row) || !accepted) break;
   }
   return verified;
 }
 
 Result<Verified> verify_proposal(Sampler& sampler, std::span<const TokenId> proposed, const VerifyRows& rows) {
-  return verify_proposal(sampler, proposed, rows,
-                         {.allowed = [] { return TokenMask{}; }, .take = [](TokenId) { return true; }});
+  return verify_proposal(
+      sampler, proposed, rows,
+      {.allowed = [] { return TokenMask{}; }, .take = [](TokenId, std::span<const float>) { return true; }});
 }
 
 }  // namespace mlxr

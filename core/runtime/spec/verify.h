@@ -19,8 +19,9 @@ struct VerifyRows {
 struct VerifyHooks {
   // The tokens that may come next; empty: any. Asked before each token.
   std::function<TokenMask()> allowed;
-  // A token was sampled and accepted by the sampler. False: the answer is complete and nothing more is sampled.
-  std::function<bool(TokenId)> take;
+  // A token was sampled from `row` and accepted by the sampler. False: the answer is complete and nothing more is
+  // sampled.
+  std::function<bool(TokenId, std::span<const float> row)> take;
 };
 
 struct Verified {
