@@ -27,7 +27,7 @@ else()
   if(APPLE)
     list(APPEND CMAKE_PREFIX_PATH /opt/homebrew/opt/openssl@3)  # Homebrew does not link it into its prefix
   endif()
-  find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
+  find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto SSL)
 endif()
 
 if(MLXR_BUILD_TESTS)

@@ -25,8 +25,13 @@ FLOORS = {
     "core/runtime": ["core/models", "core/graph", "core/kernels", "core/backend", "core/io", "core/quant",
                      "core/tensor", "core/base"],
     "daemon/scheduler": ["core"],
-    "daemon/registry": ["core"],
+    "daemon/settings": ["core"],
     "daemon/telemetry": ["core"],
+    "daemon/registry": ["core"],
+    "daemon/access": ["daemon/registry", "daemon/settings", "core"],
+    "daemon/service": ["daemon/access", "daemon/registry", "daemon/telemetry", "daemon/settings", "daemon/scheduler",
+                       "core"],
+    "daemon/http": ["core"],
     "daemon/server": ["daemon", "core"],
     "cli": ["daemon", "core"],
     "bench": ["cli", "daemon", "core"],
@@ -50,9 +55,10 @@ LIBRARIES = {
     r"cuda|cublas|nccl": ["core/kernels/cuda"],
     r"mlx/|Metal/": ["core/kernels/metal"],
     r"sqlite3\.h": ["daemon/registry"],
-    r"boost/": ["daemon/server", "daemon/registry"],
-    r"openssl/": ["core/runtime/kv", "daemon/server", "daemon/registry"],
-    r"curl/": ["daemon/registry"],
+    r"boost/": ["daemon/http", "tests"],
+    r"openssl/": ["core/runtime/kv", "daemon/access", "daemon/http", "daemon/registry"],
+    r"curl/": ["daemon/registry", "cli"],
+    r"yaml-cpp/": ["daemon/settings"],
     r"immintrin\.h|arm_neon\.h|x86intrin\.h|arm_sve\.h": ["core/kernels/cpu", "core/base", "bench"],
 }
 
@@ -62,7 +68,8 @@ TARGETS = {
     "mlxr_backend": "core/backend", "mlxr_kernels_cpu": "core/kernels/cpu", "mlxr_kernels_cuda": "core/kernels/cuda",
     "mlxr_kernels_metal": "core/kernels/metal", "mlxr_graph": "core/graph", "mlxr_models": "core/models",
     "mlxr_runtime": "core/runtime", "mlxr_scheduler": "daemon/scheduler", "mlxr_registry": "daemon/registry",
-    "mlxr_telemetry": "daemon/telemetry", "mlxr_server": "daemon/server", "mlxr_cli": "cli",
+    "mlxr_telemetry": "daemon/telemetry", "mlxr_settings": "daemon/settings", "mlxr_access": "daemon/access",
+    "mlxr_service": "daemon/service", "mlxr_http": "daemon/http", "mlxr_server": "daemon/server", "mlxr_cli": "cli",
 }
 
 SOURCE = re.compile(r"\.(h|cc|def|cu|cuh|metal|mm|inc)$")

@@ -6,10 +6,11 @@ set -euo pipefail
 
 debian_base=(g++ cmake ninja-build ccache pkg-config python3
   libcli11-dev libfmt-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libedit-dev libssl-dev
+  libboost1.81-dev libyaml-cpp-dev libsqlite3-dev libcurl4-openssl-dev
   libgtest-dev libbenchmark-dev)
 debian_dev=(git clang-14 clang-tidy-14 clang-format-14 libclang-rt-14-dev lld-14
   googletest qemu-user g++-aarch64-linux-gnu)
-brew_base=(cmake ninja ccache pkg-config python3 cli11 fmt nlohmann-json pcre2 utf8proc openssl@3 googletest google-benchmark)
+brew_base=(cmake ninja ccache pkg-config python3 cli11 fmt nlohmann-json pcre2 utf8proc openssl@3 boost yaml-cpp sqlite curl googletest google-benchmark)
 brew_dev=(llvm)
 
 usage() { echo "usage: scripts/install_deps.sh [--dev] [--check]" >&2; }

@@ -1,0 +1,60 @@
+#pragma once
+// The table of routes: from method and path to a handler.
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/http/exchange.h"
+
+namespace mlxr::http {
+
+using Handler = std::function<void(std::shared_ptr<Exchange> exchange)>;
+// The body that a dialect gives to errors which the server finds itself: no route, wrong method, too large, no key.
+using ErrorShape = std::function<Response(int status, const std::string& message)>;
+
+struct RouteOptions {
+  std::size_t max_body_bytes = 0;  // 0: ServerOptions'
+  bool body_to_file = false;       // the body goes to a file as it comes
+  // The handler may wait for disks and other servers: it runs on a worker thread instead of the connection's.
+  bool blocking = false;
+  bool open = false;       // needs no key
+  std::string scope = {};  // what a key must be allowed; empty: any key
+  ErrorShape errors = {};  // empty: the router's
+};
+
+struct Route {
+  Method method = Method::kGet;
+  // Literal parts and {name} for one part; {name*} at the end takes the rest, slashes and all.
+  std::string pattern;
+  Handler handler;
+  RouteOptions options = {};
+};
+
+class Router {
+ public:
+  // MLXR_CHECKs that no other route has the method and pattern.
+  void add(Route route);
+  // Errors of paths that begin with `prefix` and match no route, or not with this method. The longest prefix counts.
+  void set_errors(std::string prefix, ErrorShape errors);
+
+  struct Match {
+    const Route* route = nullptr;  // nullptr: see allowed
+    std::map<std::string, std::string> captures;
+    std::vector<Method> allowed;  // methods of routes with this path; empty: no such path
+  };
+  // Literal parts win over {name}, {name} over {name*}. HEAD finds GET. `path` is not decoded yet; a part that decodes
+  // to a slash stays one part.
+  Match find(Method method, std::string_view path) const;
+  Response error(std::string_view path, int status, const std::string& message) const;
+  const std::vector<Route>& routes() const { return routes_; }
+
+ private:
+  std::vector<Route> routes_;
+  std::vector<std::pair<std::string, ErrorShape>> errors_;
+};
+
+}  // namespace mlxr::http
