@@ -13,6 +13,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "core/runtime/user_folders.h"
+
 namespace mlxr {
 namespace {
 
@@ -32,17 +34,6 @@ fs::path executable() {
   return fs::canonical(path.c_str(), error);
 #else
   return fs::read_symlink("/proc/self/exe", error);
-#endif
-}
-
-fs::path user_data_folder() {
-  const std::string home = environment("HOME");
-#ifdef __APPLE__
-  return home.empty() ? fs::path() : fs::path(home) / "Library/Application Support/MLXRunner";
-#else
-  const std::string data = environment("XDG_DATA_HOME");
-  if (!data.empty()) return fs::path(data) / "mlxrunner";
-  return home.empty() ? fs::path() : fs::path(home) / ".local/share/mlxrunner";
 #endif
 }
 
@@ -85,7 +76,7 @@ std::vector<std::string> model_folders() {
     if (end != 0) candidates.emplace_back(list.substr(0, end));
     list = end == std::string::npos ? "" : list.substr(end + 1);
   }
-  if (const fs::path data = user_data_folder(); !data.empty()) candidates.push_back(data / "models");
+  if (const auto data = user_data_folder()) candidates.push_back(fs::path(*data) / "models");
   if (const fs::path program = executable(); !program.empty()) {
     const fs::path folder = program.parent_path();
     candidates.push_back(folder.parent_path() / "share/mlxr/models");                   // PREFIX/bin
