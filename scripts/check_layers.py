@@ -57,7 +57,7 @@ LIBRARIES = {
     r"sqlite3\.h": ["daemon/registry"],
     r"boost/": ["daemon/http", "tests"],
     r"openssl/": ["core/runtime/kv", "daemon/access", "daemon/http", "daemon/registry"],
-    r"curl/": ["daemon/registry", "cli"],
+    r"curl/": ["daemon/registry", "daemon/telemetry", "cli"],
     r"yaml-cpp/": ["daemon/settings"],
     r"immintrin\.h|arm_neon\.h|x86intrin\.h|arm_sve\.h": ["core/kernels/cpu", "core/base", "bench"],
 }
