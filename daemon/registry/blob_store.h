@@ -96,7 +96,7 @@ class BlobStore {
   // A finished file on MODELS' own file system becomes a blob: its bytes are checked, put on disk, and the file is
   // renamed. `known_good` skips reading it again. On a mismatch the file stays, kCorrupt.
   Status adopt(const std::string& file, const std::string& digest, bool known_good = false);
-  // A file from anywhere: linked when that is possible, else copied; hashed. `progress` as digest_of_file.
+  // A copy of a file from anywhere. `progress` as digest_of_file.
   Result<std::string> add_file(const std::string& file, const std::function<bool(std::uint64_t)>& progress = {});
 
   // kNotFound, or kCorrupt when the bytes are others than the name says.

@@ -35,8 +35,8 @@ class Query {
   Query& bind(double value);
   Query& bind(std::string_view text);  // copied
   Query& bind_null();
-  Query& bind(const std::optional<std::string>& text);
-  Query& bind(const std::optional<std::int64_t>& value);
+  Query& bind_optional(const std::optional<std::string>& text);
+  Query& bind_optional(const std::optional<std::int64_t>& value);
 
   // Runs a statement without rows; how many it changed.
   Result<std::int64_t> run();
@@ -49,6 +49,8 @@ class Query {
   bool is_null(int column) const;
 
  private:
+  void bound(int code);
+
   Database& database_;
   std::unique_lock<std::recursive_mutex> lock_;
   sqlite3_stmt* statement_ = nullptr;
@@ -94,6 +96,7 @@ class Database {
   friend class Transaction;
   Database(std::string path, sqlite3* handle) : path_(std::move(path)), handle_(handle) {}
   Status migrate();
+  Result<std::int64_t> pragma(const std::string& name);
   Status error(int code, const std::string& doing) const;
 
   std::string path_;

@@ -40,6 +40,9 @@ class ManifestStore {
   const std::string& folder() const { return folder_; }  // MODELS/manifests
 
  private:
+  // Of a manifest, in the spelling that is on disk as far as there is one.
+  std::string path_of(const ModelName& name) const;
+
   std::string folder_;
 };
 
