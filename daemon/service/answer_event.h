@@ -23,12 +23,12 @@ struct LoadProgress {
 
 // The prompt is known; nothing is computed yet.
 struct AnswerStarted {
-  std::string model;  // its full name
+  std::string model = {};  // its full name
   std::int64_t prompt_tokens = 0;
-  std::string prompt_text;            // with echo or render_only
-  std::vector<TokenId> prompt_ids;    // the same
-  std::vector<std::string> warnings;  // what of the request is not honoured, so far
-  double load_ms = 0.0;               // spent waiting for the model
+  std::string prompt_text = {};            // with echo or render_only
+  std::vector<TokenId> prompt_ids = {};    // the same
+  std::vector<std::string> warnings = {};  // what of the request is not honoured, so far
+  double load_ms = 0.0;                    // spent waiting for the model
 };
 
 struct PrefillProgress {
@@ -40,58 +40,58 @@ struct PrefillProgress {
 // The prompt is in memory.
 struct PrefillDone {
   std::int64_t cached_tokens = 0;
-  std::vector<Logprobs> logprobs;  // with prompt_logprobs: of the tokens from the second on
+  std::vector<Logprobs> logprobs = {};  // with prompt_logprobs: of the tokens from the second on
 };
 
 // One token's worth of log probability with its bytes, as dialects show them.
 struct AnswerLogprob {
-  std::string text;  // of the token alone; not valid UTF-8 when a character is spread over several
+  std::string text = {};  // of the token alone; not valid UTF-8 when a character is spread over several
   TokenId token = 0;
   float logprob = 0.0F;
-  std::vector<AnswerLogprob> top;
+  std::vector<AnswerLogprob> top = {};
 };
 
 // More of a choice: valid UTF-8, never a part of a stop string or of a tag.
 struct TextDelta {
   int choice = 0;
-  std::string text;
-  std::vector<TokenId> tokens;         // those that came with it
-  std::vector<AnswerLogprob> logprobs;  // the same, when asked for
+  std::string text = {};
+  std::vector<TokenId> tokens = {};          // those that came with it
+  std::vector<AnswerLogprob> logprobs = {};  // the same, when asked for
 };
 
 struct ReasoningDelta {
   int choice = 0;
-  std::string text;
-  std::vector<TokenId> tokens;
-  std::vector<AnswerLogprob> logprobs;
+  std::string text = {};
+  std::vector<TokenId> tokens = {};
+  std::vector<AnswerLogprob> logprobs = {};
 };
 
 // A call begins with its name and goes on with pieces of its arguments, which together are a JSON object.
 struct ToolCallDelta {
   int choice = 0;
-  int index = 0;          // of the call within the choice
-  std::string id;         // in the first piece only: "call_..."
-  std::string name;       // in the first piece only
-  std::string arguments;  // the next piece of JSON text
+  int index = 0;               // of the call within the choice
+  std::string id = {};         // in the first piece only: "call_..."
+  std::string name = {};       // in the first piece only
+  std::string arguments = {};  // the next piece of JSON text
 };
 
 struct ChoiceFinished {
   int choice = 0;
   FinishReason reason = FinishReason::kEndOfText;
   bool has_tool_calls = false;
-  std::string stop_string;  // of kStopString
-  TokenId stop_token = -1;  // of stop_tokens
+  std::string stop_string = {};  // of kStopString
+  TokenId stop_token = -1;       // of stop_tokens
   std::int64_t num_tokens = 0;
   std::int64_t reasoning_tokens = 0;
   double cumulative_logprob = 0.0;
   std::uint64_t seed = 0;
-  SpecReport speculation;
+  SpecReport speculation = {};
 };
 
 struct EmbeddingReady {
   int input = 0;
   std::int64_t num_tokens = 0;
-  std::vector<float> values;  // [dimensions]
+  std::vector<float> values = {};  // [dimensions]
 };
 
 struct RerankReady {
@@ -112,13 +112,13 @@ struct AnswerDone {
   std::int64_t cached_tokens = 0;
   std::int64_t generated_tokens = 0;
   std::int64_t reasoning_tokens = 0;
-  AnswerTimings timings;
-  std::vector<std::string> warnings;  // all of the request
+  AnswerTimings timings = {};
+  std::vector<std::string> warnings = {};  // all of the request
 };
 
 // What went wrong, beside the status: numbers that clients look for.
 struct AnswerFailed {
-  Status status;
+  Status status = {};
   enum class Kind : std::uint8_t {
     kOther,
     kModelNotFound,
