@@ -14,7 +14,7 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/output.h"
-#include "cli/suggest.h"
+#include "core/base/nearest_name.h"
 
 namespace mlxr::cli {
 

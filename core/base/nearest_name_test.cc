@@ -1,11 +1,11 @@
-#include "cli/suggest.h"
+#include "core/base/nearest_name.h"
 
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-namespace mlxr::cli {
+namespace mlxr {
 namespace {
 
 TEST(EditDistance, CountsEdits) {
@@ -24,4 +24,4 @@ TEST(NearestName, OnlyWhatIsNear) {
 }
 
 }  // namespace
-}  // namespace mlxr::cli
+}  // namespace mlxr

@@ -1,10 +1,10 @@
-#include "cli/suggest.h"
+#include "core/base/nearest_name.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <vector>
 
-namespace mlxr::cli {
+namespace mlxr {
 
 int edit_distance(std::string_view a, std::string_view b) {
   const std::size_t width = b.size() + 1;
@@ -41,4 +41,4 @@ std::string nearest_name(std::string_view name, std::span<const std::string> nam
   return best;
 }
 
-}  // namespace mlxr::cli
+}  // namespace mlxr
