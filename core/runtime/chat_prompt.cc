@@ -60,12 +60,24 @@ Result<ChatPrompt> ChatPrompt::make(const WeightSource& source, const Tokenizer&
   return ChatPrompt(std::move(text), std::move(parsed), special_strings(tokenizer));
 }
 
+Result<ChatPrompt> ChatPrompt::with_template(const std::string& source) const {
+  MLXR_ASSIGN_OR_RETURN(ChatTemplate parsed, ChatTemplate::parse(source));
+  return ChatPrompt(source, std::move(parsed), tokens_);
+}
+
+Result<ChatPrompt> ChatPrompt::from_source(const std::string& source, const Tokenizer& tokenizer) {
+  MLXR_ASSIGN_OR_RETURN(ChatTemplate parsed, ChatTemplate::parse(source));
+  return ChatPrompt(source, std::move(parsed), special_strings(tokenizer));
+}
+
 Result<std::string> ChatPrompt::render(const ChatRequest& request) const {
   MLXR_RETURN_IF_ERROR(check_messages(request.messages));
-  nlohmann::ordered_json variables = tokens_;
+  nlohmann::ordered_json variables = nlohmann::ordered_json::object();
+  variables["documents"] = nullptr;
+  if (request.variables.is_object()) variables.update(request.variables);
+  variables.update(tokens_);
   variables["messages"] = request.messages;
   variables["tools"] = request.tools;
-  variables["documents"] = nullptr;
   variables["add_generation_prompt"] = request.add_generation_prompt;
   return template_.render(variables);
 }

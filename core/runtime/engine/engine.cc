@@ -69,8 +69,13 @@ Result<std::unique_ptr<Engine>> Engine::start(std::unique_ptr<LoadedModel> model
   const std::string fingerprint = model_fingerprint(model->source()) + " " + storage->fingerprint();
   MLXR_ASSIGN_OR_RETURN(std::unique_ptr<BlockStore> store, open_store(options, fingerprint));
   if (options.prefault) {
-    for (const WeightTensor& tensor : model->source().tensors())
+    const auto total = static_cast<double>(std::max<std::size_t>(model->weight_bytes(), 1));
+    std::size_t done = 0;
+    for (const WeightTensor& tensor : model->source().tensors()) {
       prefault(tensor.bytes);
+      done += tensor.bytes.size();
+      if (options.on_progress) options.on_progress(static_cast<double>(done) / total);
+    }
   }
 
   std::unique_ptr<DraftEngine> draft;
@@ -139,6 +144,11 @@ Status Engine::check(const GenerateRequest& request) const {
   MLXR_RETURN_IF_ERROR(check_range("top_logprobs", request.top_logprobs, 0, kMaxTopLogprobs));
   MLXR_RETURN_IF_ERROR(
       check_range("the number of stop strings", static_cast<std::int64_t>(request.stop.size()), 0, kMaxStopStrings));
+  MLXR_RETURN_IF_ERROR(check_range("the number of stop tokens", static_cast<std::int64_t>(request.stop_tokens.size()),
+                                   0, kMaxStopStrings));
+  if (request.reasoning.max_tokens >= 0 && (model_->tokenizer() == nullptr || request.reasoning.closing.empty())) {
+    return unsupported("a limit of reasoning needs a tokenizer and the tokens that end reasoning");
+  }
   if (!request.stop.empty() && model_->tokenizer() == nullptr) {
     return unsupported("stop strings need a tokenizer, and the model was loaded without one");
   }

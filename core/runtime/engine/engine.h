@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -54,6 +55,8 @@ struct EngineOptions {
   std::uint64_t store_max_bytes = std::uint64_t{8} << 30;
   std::string store_key_file = {};  // not empty: files are encrypted
   std::function<void(const std::string&)> warn = {};
+  // The share of the weights that is in memory, while they are read at the start (prefault). On the loading thread.
+  std::function<void(double)> on_progress = {};
 
   Status validate() const;
 };
@@ -67,11 +70,12 @@ struct EngineStats {
   std::uint64_t num_steps = 0;
   std::uint64_t computed_tokens = 0;  // rows of all steps
   std::uint64_t generated_tokens = 0;
-  std::uint64_t draft_tokens = 0;     // proposed
-  std::uint64_t accepted_tokens = 0;  // of those
-  double step_ms = 0.0;               // time in steps
-  double proposal_ms = 0.0;           // time spent on proposing tokens, draft model included
-  double overhead_ms = 0.0;           // the rest: planning, sampling, telling
+  std::uint64_t draft_tokens = 0;           // proposed
+  std::uint64_t accepted_tokens = 0;        // of those
+  double step_ms = 0.0;                     // time in steps
+  double proposal_ms = 0.0;                 // time spent on proposing tokens, draft model included
+  double overhead_ms = 0.0;                 // the rest: planning, sampling, telling
+  std::optional<TimePoint> last_step = {};  // when it ended
 };
 
 class Engine {

@@ -144,7 +144,12 @@ void Engine::Loop::submit_siblings(Job& job) {
 
 void Engine::Loop::drop_cancelled() {
   for (const std::unique_ptr<Job>& job : jobs_) {
-    if (!job->ended() && job->stream().cancelled()) cancel_job(*job);
+    if (job->ended()) continue;
+    if (job->stream().cancelled()) {
+      cancel_job(*job);
+    } else if (job->stream().has_ended_choices()) {
+      end_unwanted(*job);
+    }
   }
 }
 
@@ -170,6 +175,18 @@ void Engine::Loop::fail_job(Job& job, const Status& status) {
     release(*task);
   }
   job.fail(status);
+}
+
+// A choice that waits for the first one's prompt ends when it is its turn.
+void Engine::Loop::end_unwanted(Job& job) {
+  for (const std::unique_ptr<Task>& task : job.tasks()) {
+    if (task->over || !task->submitted || !task->unwanted()) continue;
+    task->over = true;
+    task->cancelled();
+    scheduler_->cancel(task->id());
+    release(*task);
+    job.task_ended(Clock::now());
+  }
 }
 
 void Engine::Loop::cancel_job(Job& job) {

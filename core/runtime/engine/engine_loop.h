@@ -73,6 +73,7 @@ class Engine::Loop {
   void release(Task& task);
   void fail_job(Job& job, const Status& status);
   void cancel_job(Job& job);
+  void end_unwanted(Job& job);
   void forget_ended();
   void publish_stats();
 

@@ -18,11 +18,21 @@ std::uint64_t machine_memory() {
 }
 
 Result<std::unique_ptr<Engine>> load(const EngineSpec& spec) {
+  // Weights are prepared first and then read, which takes about as long.
+  constexpr double kPrepared = 0.5;
   ModelOptions options = spec.model;
   options.own_cache = false;
+  EngineOptions engine_options = spec.engine;
+  if (spec.on_progress) {
+    spec.on_progress(0.0);
+    engine_options.on_progress = [&spec](double share) { spec.on_progress(kPrepared + (1.0 - kPrepared) * share); };
+  }
   MLXR_ASSIGN_OR_RETURN(auto model, LoadedModel::open(spec.path, options));
+  if (spec.on_progress) spec.on_progress(kPrepared);
   MLXR_ASSIGN_OR_RETURN(auto scheduler, spec.make_scheduler());
-  return Engine::start(std::move(model), std::move(scheduler), spec.engine);
+  MLXR_ASSIGN_OR_RETURN(auto engine, Engine::start(std::move(model), std::move(scheduler), engine_options));
+  if (spec.on_progress) spec.on_progress(1.0);
+  return engine;
 }
 
 }  // namespace
@@ -52,6 +62,11 @@ EnginePool::Lease::~Lease() {
   pool_->release(name_);
 }
 
+void EnginePool::Lease::set_keep_alive(std::chrono::milliseconds keep_alive) {
+  const std::lock_guard lock(pool_->mutex_);
+  if (Entry* entry = pool_->find(name_)) entry->keep_alive = keep_alive;
+}
+
 EnginePool::Entry* EnginePool::find(const std::string& name) {
   const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
   return found == entries_.end() ? nullptr : &*found;
@@ -77,21 +92,54 @@ std::shared_ptr<Engine> EnginePool::take_out(const std::string& name) {
   return engine;
 }
 
-bool EnginePool::make_room(std::uint64_t bytes, std::vector<std::shared_ptr<Engine>>& leaving) {
+std::vector<const EnginePool::Entry*> EnginePool::idle_locked() const {
   std::vector<const Entry*> idle;
-  std::uint64_t freeable = 0;
   for (const Entry& entry : entries_) {
-    if (entry.num_leases > 0 || entry.pinned || entry.engine == nullptr) continue;
-    idle.push_back(&entry);
-    freeable += entry.plan.total();
+    if (entry.num_leases == 0 && !entry.pinned && entry.engine != nullptr) idle.push_back(&entry);
   }
-  if (planned_locked() - freeable + bytes > budget_) return false;
   std::sort(idle.begin(), idle.end(), [](const Entry* a, const Entry* b) { return a->last_use < b->last_use; });
+  return idle;
+}
+
+EnginePool::Forecast EnginePool::forecast(std::uint64_t bytes) const {
+  const std::lock_guard lock(mutex_);
+  Forecast forecast{.fits = false, .would_unload = {}, .in_use_bytes = planned_locked()};
+  std::uint64_t left = forecast.in_use_bytes;
+  for (const Entry* entry : idle_locked()) {
+    if (left + bytes <= budget_) break;
+    left -= entry->plan.total();
+    forecast.would_unload.push_back(entry->name);
+  }
+  forecast.fits = left + bytes <= budget_;
+  if (!forecast.fits) forecast.would_unload.clear();
+  return forecast;
+}
+
+bool EnginePool::make_room(std::uint64_t bytes, std::vector<std::shared_ptr<Engine>>& leaving) {
+  const std::vector<const Entry*> idle = idle_locked();
+  std::uint64_t freeable = 0;
+  for (const Entry* entry : idle)
+    freeable += entry->plan.total();
+  if (planned_locked() - freeable + bytes > budget_) return false;
   for (const Entry* entry : idle) {
     if (planned_locked() + bytes <= budget_) break;
     leaving.push_back(take_out(std::string(entry->name)));
   }
   return true;
+}
+
+std::optional<EnginePool::Lease> EnginePool::try_acquire(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  Entry* entry = find(name);
+  if (entry == nullptr || entry->engine == nullptr || entry->doomed) return std::nullopt;
+  ++entry->num_leases;
+  return Lease(*this, name, entry->engine);
+}
+
+std::shared_ptr<Engine> EnginePool::find_loaded(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.name == name; });
+  return found == entries_.end() ? nullptr : found->engine;
 }
 
 Result<EnginePool::Lease> EnginePool::acquire(const std::string& name, const EngineSpec& spec) {
@@ -175,8 +223,14 @@ std::vector<LoadedEngineInfo> EnginePool::list() const {
   std::vector<LoadedEngineInfo> infos;
   for (const Entry& entry : entries_) {
     if (entry.engine == nullptr) continue;
-    LoadedEngineInfo info{
-        .name = entry.name, .plan = entry.plan, .pinned = entry.pinned, .num_leases = entry.num_leases, .expires = {}};
+    LoadedEngineInfo info{.name = entry.name,
+                          .plan = entry.plan,
+                          .pinned = entry.pinned,
+                          .num_leases = entry.num_leases,
+                          .expires = {},
+                          .context = entry.engine->context(),
+                          .num_open = entry.engine->num_open(),
+                          .stats = entry.engine->stats()};
     if (entry.num_leases == 0 && !entry.pinned && entry.keep_alive.count() >= 0) {
       info.expires = entry.last_use + entry.keep_alive;
     }

@@ -34,6 +34,8 @@ struct EngineSpec {
   std::function<Result<std::unique_ptr<Scheduler>>()> make_scheduler = {};
   // How long it stays after its last use; negative: until unloaded.
   std::chrono::milliseconds keep_alive{std::chrono::minutes(5)};
+  // The share of a load that is done, from 0 to 1, on the loading thread; not called when the engine is there already.
+  std::function<void(double)> on_progress = {};
 };
 
 struct LoadedEngineInfo {
@@ -42,6 +44,9 @@ struct LoadedEngineInfo {
   bool pinned = false;
   std::int64_t num_leases = 0;
   std::optional<TimePoint> expires;  // absent while it is used or for ever
+  std::int64_t context = 0;
+  std::int64_t num_open = 0;  // requests
+  EngineStats stats = {};
 };
 
 class EnginePool {
@@ -66,6 +71,8 @@ class EnginePool {
     Lease& operator=(const Lease&) = delete;
     Engine& operator*() const { return *engine_; }
     Engine* operator->() const { return engine_.get(); }
+    // How long the engine stays after its last use, from now on.
+    void set_keep_alive(std::chrono::milliseconds keep_alive);
 
    private:
     EnginePool* pool_;
@@ -76,6 +83,10 @@ class EnginePool {
   // The engine of `name`, loaded if need be. kResourceExhausted when the plan does not fit into what can be freed; the
   // loader's errors otherwise, for all who waited.
   Result<Lease> acquire(const std::string& name, const EngineSpec& spec);
+  // nullopt when a load would be needed.
+  std::optional<Lease> try_acquire(const std::string& name);
+  // The engine, if it is loaded, without a lease: it may be unloaded meanwhile, and ends with the last pointer to it.
+  std::shared_ptr<Engine> find_loaded(const std::string& name) const;
   // kNotFound when it is not loaded. What it is answering is finished first, in the background when it is leased.
   Status unload(const std::string& name);
   Status pin(const std::string& name, bool pinned);
@@ -83,6 +94,14 @@ class EnginePool {
 
   std::uint64_t memory_budget() const { return budget_; }
   std::uint64_t planned_bytes() const;
+
+  // What acquire() would do for a model of so many bytes that is not loaded.
+  struct Forecast {
+    bool fits = false;
+    std::vector<std::string> would_unload;
+    std::uint64_t in_use_bytes = 0;  // planned for what is loaded
+  };
+  Forecast forecast(std::uint64_t bytes) const;
 
  private:
   struct Entry {
@@ -97,6 +116,8 @@ class EnginePool {
   };
 
   Entry* find(const std::string& name);
+  // What may go, in the order in which it goes.
+  std::vector<const Entry*> idle_locked() const;
   std::uint64_t planned_locked() const;
   // Takes out what has to go for `bytes` more; engines end outside of the lock. False: it cannot be done.
   bool make_room(std::uint64_t bytes, std::vector<std::shared_ptr<Engine>>& leaving);

@@ -66,6 +66,7 @@ void Engine::Loop::step() {
   end_finished();
 
   ++stats_.num_steps;
+  stats_.last_step = computed;
   stats_.step_ms += ms_between(ready, computed);
   stats_.proposal_ms += ms_between(plan_made, proposals_made);
   stats_.overhead_ms +=
@@ -82,6 +83,7 @@ void Engine::Loop::apply_changes(const StepPlan& plan) {
       if (!task->opened && (task == job.tasks().front().get() || task->max_tokens() == 0)) {
         job.report().cached_tokens += ledger_.context(id);
       }
+      if (!task->opened) task->admitted(ledger_.context(id));
       task->opened = true;
     }
   }

@@ -22,6 +22,14 @@ struct PromptEvent {
   std::vector<Logprobs> logprobs;  // when asked for: of the tokens from the second on
 };
 
+// How far the prompt is, when asked for: at the first step of the request, with what the cache had, and after each
+// part.
+struct PrefillEvent {
+  std::int64_t done_tokens = 0;
+  std::int64_t total_tokens = 0;
+  std::int64_t cached_tokens = 0;
+};
+
 // More of one choice. Text is valid UTF-8 and never shows a part of a stop string, so that it lags behind the tokens.
 struct DeltaEvent {
   int choice = 0;
@@ -35,6 +43,7 @@ struct FinishEvent {
   int choice = 0;
   FinishReason reason = FinishReason::kEndOfText;
   std::string stop_string;  // of kStopString: the one that appeared
+  TokenId stop_token = -1;  // of kEndOfText: the one of the request's stop_tokens that came
   std::int64_t num_tokens = 0;
   double cumulative_logprob = 0.0;  // of the chosen tokens, when log probabilities were kept
   std::uint64_t seed = 0;
@@ -65,6 +74,6 @@ struct FailedEvent {
   Status status;
 };
 
-using Event = std::variant<PromptEvent, DeltaEvent, FinishEvent, EmbeddingEvent, DoneEvent, FailedEvent>;
+using Event = std::variant<PrefillEvent, PromptEvent, DeltaEvent, FinishEvent, EmbeddingEvent, DoneEvent, FailedEvent>;
 
 }  // namespace mlxr

@@ -16,7 +16,8 @@ GenerateTask::GenerateTask(Job& job, RequestId id, int choice, std::shared_ptr<c
       choice_(choice),
       tokens_(request_->prompt),
       sampler_(std::move(sampler)),
-      stops_(request_->stop) {
+      stops_(request_->stop),
+      reasoning_(request_->reasoning, shared_.tokenizer) {
   if (shared_.tokenizer != nullptr) decoder_.emplace(*shared_.tokenizer, StreamDecoderOptions{.at_start = false});
   if (request_->grammar) {
     if (!shared_.trie) shared_.trie = TokenTrie::make(*shared_.tokenizer);
@@ -56,6 +57,10 @@ void GenerateTask::read_prompt_logprobs(const TaskPiece& piece, const PieceRows&
 Result<TaskProgress> GenerateTask::consume(const TaskPiece& piece, const PieceRows& rows, TimePoint now) {
   if (wants_prompt_logprobs()) read_prompt_logprobs(piece, rows);
   TaskProgress progress;
+  const std::int64_t in_memory = piece.context + piece.num_known;
+  if (request_->prefill_events && choice_ == 0 && !prompt_told_ && in_memory <= num_prompt_tokens()) {
+    job().send(Event(PrefillEvent{in_memory, num_prompt_tokens(), cached_tokens_}));
+  }
   if (!piece.samples) return progress;
   job().note_first_token(now);
   if (!prompt_told_ && choice_ == 0) {
@@ -90,7 +95,7 @@ Status GenerateTask::verify(const TaskPiece& piece, const PieceRows& rows, Delta
   const auto drafts = num_drafts > 0 ? speculator_->proposal().first(num_drafts) : std::span<const TokenId>();
   const auto vocab = static_cast<std::size_t>(shared_.vocab_size);
   Status trouble;
-  const VerifyHooks hooks{.allowed = [this] { return matcher_ ? matcher_->mask() : TokenMask{}; },
+  const VerifyHooks hooks{.allowed = [this] { return allowed(); },
                           .take =
                               [&](TokenId token, std::span<const float> row) {
                                 Result<bool> goes_on = take(token, row, delta);
@@ -111,9 +116,20 @@ Status GenerateTask::verify(const TaskPiece& piece, const PieceRows& rows, Delta
   return {};
 }
 
+TokenMask GenerateTask::allowed() {
+  if (const TokenMask forced = reasoning_.forced(shared_.vocab_size); !forced.empty()) return forced;
+  return matcher_ ? matcher_->mask() : TokenMask{};
+}
+
 // A sampled token, as far as it is one of the answer.
 Result<bool> GenerateTask::take(TokenId token, std::span<const float> logits, DeltaEvent& delta) {
   if (shared_.tokenizer != nullptr && !request_->ignore_end_of_text && shared_.tokenizer->is_end_of_generation(token)) {
+    finish(FinishReason::kEndOfText, delta);
+    return false;
+  }
+  const auto& stop_tokens = request_->stop_tokens;
+  if (std::find(stop_tokens.begin(), stop_tokens.end(), token) != stop_tokens.end()) {
+    finish_.stop_token = token;
     finish(FinishReason::kEndOfText, delta);
     return false;
   }
@@ -133,6 +149,7 @@ bool GenerateTask::append(TokenId token, DeltaEvent& delta) {
   tokens_.push_back(token);
   delta.tokens.push_back(token);
   ++finish_.num_tokens;
+  reasoning_.push(token);
   if (decoder_) delta.text += stops_.push(decoder_->push(token));
   if (stops_.stopped()) {
     finish_.stop_string = *stops_.stopped_by();
@@ -153,8 +170,10 @@ bool GenerateTask::append(TokenId token, DeltaEvent& delta) {
 
 // Log probabilities need the logits of every token, so that nothing is jumped over when they are wanted.
 bool GenerateTask::append_forced(DeltaEvent& delta) {
-  if (!matcher_ || keeps_logprobs()) return true;
+  if (!matcher_ || keeps_logprobs() || reasoning_.is_forcing()) return true;
   for (const TokenId token : matcher_->forced_tokens(*shared_.tokenizer)) {
+    const auto& stops = request_->stop_tokens;
+    if (std::find(stops.begin(), stops.end(), token) != stops.end()) break;
     if (!matcher_->accept(token)) break;
     sampler_.accept(token);
     if (!append(token, delta)) return false;
@@ -171,6 +190,13 @@ void GenerateTask::finish(FinishReason reason, DeltaEvent& delta) {
 
 void GenerateTask::send(DeltaEvent& delta) {
   if (!delta.tokens.empty() || !delta.text.empty()) job().send(std::move(delta));
+}
+
+void GenerateTask::admitted(std::int64_t cached_tokens) {
+  cached_tokens_ = cached_tokens;
+  if (request_->prefill_events && choice_ == 0) {
+    job().send(Event(PrefillEvent{cached_tokens, num_prompt_tokens(), cached_tokens}));
+  }
 }
 
 void GenerateTask::cancelled() {

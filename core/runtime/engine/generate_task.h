@@ -5,6 +5,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/runtime/engine/reasoning_meter.h"
 #include "core/runtime/engine/request.h"
 #include "core/runtime/engine/task.h"
 #include "core/runtime/grammar/grammar_matcher.h"
@@ -43,6 +44,9 @@ class GenerateTask : public Task {
 
   RowsWanted logits_wanted(const TaskPiece& piece) const override;
   Result<TaskProgress> consume(const TaskPiece& piece, const PieceRows& rows, TimePoint now) override;
+  void admitted(std::int64_t cached_tokens) override;
+  // A choice may go when the others have the prompt.
+  bool unwanted() const override { return prompt_told_ && job().stream().is_ended_choice(choice_); }
   void cancelled() override;
 
   const GenerateRequest& request() const { return *request_; }
@@ -60,6 +64,8 @@ class GenerateTask : public Task {
   // A token that was sampled or forced is known from now on. False: the choice is complete.
   bool append(TokenId token, DeltaEvent& delta);
   bool append_forced(DeltaEvent& delta);
+  // What may come next: by the grammar, or the next token that closes reasoning.
+  TokenMask allowed();
   void finish(FinishReason reason, DeltaEvent& delta);
   void send(DeltaEvent& delta);
 
@@ -75,6 +81,8 @@ class GenerateTask : public Task {
   std::vector<Logprobs> prompt_logprobs_;
   FinishEvent finish_;
   bool prompt_told_ = false;
+  std::int64_t cached_tokens_ = 0;  // of the prompt, at its first step
+  ReasoningMeter reasoning_;
 };
 
 }  // namespace mlxr

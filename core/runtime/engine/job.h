@@ -20,6 +20,7 @@ class Job {
   ~Job();
 
   ResponseStream& stream() { return *stream_; }
+  const ResponseStream& stream() const { return *stream_; }
   const RequestOrigin& origin() const { return origin_; }
   TimePoint submitted() const { return submitted_; }
 

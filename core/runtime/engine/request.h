@@ -24,12 +24,24 @@ struct RequestOrigin {
   std::optional<TimePoint> deadline;
 };
 
+// Bounds the reasoning that a model writes between two marks: once it has as many tokens, the closing tokens come next,
+// whatever the model prefers. Marks are text or the spelling of special tokens.
+struct ReasoningLimit {
+  std::int64_t max_tokens = -1;  // -1: none
+  bool open = false;             // the prompt ends inside of reasoning
+  std::string begin;             // empty: reasoning is there only when it is open
+  std::string end;
+  std::vector<TokenId> closing;  // what spells `end`, perhaps with a line break before it
+};
+
 struct GenerateRequest {
   std::vector<TokenId> prompt;
   SamplingParams sampling;
   std::int64_t max_tokens = -1;  // a choice; -1: until the model ends or the context is full
   std::vector<std::string> stop;
+  std::vector<TokenId> stop_tokens;  // end a choice as the model's own end does; no part of the answer
   bool ignore_end_of_text = false;
+  ReasoningLimit reasoning = {};
 
   int n = 1;  // choices that are answered
   int best_of =
@@ -43,8 +55,9 @@ struct GenerateRequest {
   // what it finds out in it. nullptr: anything.
   std::shared_ptr<const Grammar> grammar = nullptr;
 
-  bool reuse_prefix = true;   // may find blocks of earlier prompts
-  int max_draft_tokens = -1;  // proposed a step; 0: no speculation, -1: the engine's choice
+  bool prefill_events = false;  // PrefillEvent
+  bool reuse_prefix = true;     // may find blocks of earlier prompts
+  int max_draft_tokens = -1;    // proposed a step; 0: no speculation, -1: the engine's choice
   RequestOrigin origin = {};
 
   int num_generated_choices() const { return best_of > 0 ? best_of : n; }

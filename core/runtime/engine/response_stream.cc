@@ -10,6 +10,7 @@ class Fold {
  public:
   explicit Fold(CompletedRequest& result) : result_(result) {}
 
+  Status operator()(PrefillEvent& /*event*/) { return {}; }
   Status operator()(PromptEvent& event) {
     result_.prompt = std::move(event);
     return {};
@@ -87,6 +88,20 @@ void ResponseStream::on_event(std::function<void()> notify) {
 
 void ResponseStream::cancel() {
   if (!cancelled_.exchange(true, std::memory_order_acq_rel) && wake_) wake_();
+}
+
+void ResponseStream::end_choice(int choice) {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_choices_.insert(choice);
+  }
+  has_ended_choices_.store(true, std::memory_order_release);
+  if (wake_) wake_();
+}
+
+bool ResponseStream::is_ended_choice(int choice) const {
+  const std::lock_guard lock(mutex_);
+  return ended_choices_.contains(choice);
 }
 
 void ResponseStream::push(Event event) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 
 #include "core/runtime/engine/event.h"
 
@@ -34,9 +35,14 @@ class ResponseStream {
   // Any thread. The stream then ends with choices that finish as kCancelled; nothing happens when it is over.
   void cancel();
 
+  // Any thread. The choice ends before its next token, as kCancelled; the others go on.
+  void end_choice(int choice);
+
   // --- the engine ------------------------------------------------------------------------------------------------
 
   bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
+  bool has_ended_choices() const { return has_ended_choices_.load(std::memory_order_acquire); }
+  bool is_ended_choice(int choice) const;
   // After a DoneEvent or FailedEvent nothing more may be pushed.
   void push(Event event);
 
@@ -48,6 +54,8 @@ class ResponseStream {
   std::deque<Event> events_;      // guarded by mutex_
   bool ended_ = false;            // guarded by mutex_: the last event was pushed
   std::function<void()> notify_;  // guarded by mutex_
+  std::set<int> ended_choices_;   // guarded by mutex_
+  std::atomic<bool> has_ended_choices_{false};
   std::atomic<bool> cancelled_{false};
   std::function<void()> wake_;
 };

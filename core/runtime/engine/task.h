@@ -63,6 +63,10 @@ class Task {
   virtual RowsWanted hidden_wanted(const TaskPiece& /*piece*/) const { return RowsWanted::kNone; }
   // The step has run. kInvalidArgument and others end the job.
   virtual Result<TaskProgress> consume(const TaskPiece& piece, const PieceRows& rows, TimePoint now) = 0;
+  // The scheduler gave it a place for the first time; so many of its tokens were found in the cache.
+  virtual void admitted(std::int64_t /*cached_tokens*/) {}
+  // The caller wants no more of this task, and goes on with others of the job. False: it cannot end alone.
+  virtual bool unwanted() const { return false; }
   // The caller gave up.
   virtual void cancelled() = 0;
 
