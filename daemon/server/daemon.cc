@@ -22,12 +22,14 @@
 #include "daemon/server/access_gate.h"
 #include "daemon/server/daemon_routes.h"
 #include "daemon/server/model_resolver.h"
+#include "daemon/server/recording_service.h"
 #include "daemon/server/registry_catalog.h"
 #include "daemon/server/request_ledger.h"
 #include "daemon/server/service_settings.h"
 #include "daemon/telemetry/log.h"
 #include "daemon/telemetry/metrics.h"
 #include "daemon/telemetry/otlp_export.h"
+#include "daemon/telemetry/request_record.h"
 #include "daemon/telemetry/trace.h"
 
 namespace mlxr::server {
@@ -80,6 +82,7 @@ class Daemon::Parts {
   Status open_server();
   Result<std::vector<http::Listener>> listeners() const;
   void preload();
+  void write_record(const http::Request& request);
   DaemonServices services();
 
   std::string version_;
@@ -102,7 +105,8 @@ class Daemon::Parts {
   std::unique_ptr<AccessGate> gate_;
   std::unique_ptr<RequestLedger> ledger_;
   std::shared_ptr<const ModelSettingsFolder> model_settings_;
-  std::unique_ptr<ModelService> models_;
+  std::unique_ptr<RequestRecorder> recorder_;
+  std::unique_ptr<RecordingService> models_;
   std::unique_ptr<DaemonRoutes> routes_;
   std::unique_ptr<http::Server> server_;
 };
@@ -189,7 +193,10 @@ Status Daemon::Parts::open_service() {
   dependencies.resolve = make_model_resolver(*catalog_, model_settings_,
                                              [file = settings_file_.get()] { return file->settings()->default_model; });
   dependencies.observer = ledger_->observer();
-  models_ = make_model_service(std::move(dependencies));
+  if (!settings->record_file.empty()) {
+    MLXR_ASSIGN_OR_RETURN(recorder_, RequestRecorder::open(settings->record_file));
+  }
+  models_ = std::make_unique<RecordingService>(make_model_service(std::move(dependencies)), recorder_ != nullptr);
   return {};
 }
 
@@ -226,6 +233,7 @@ DaemonServices Daemon::Parts::services() {
       .access = *access_,
       .gate = *gate_,
       .models = *models_,
+      .recording = *models_,
       .addresses = [this] { return server_ == nullptr ? std::vector<std::string>{} : server_->addresses(); },
       .http_counts = [this] { return server_ == nullptr ? http::ServerCounts{} : server_->counts(); },
   };
@@ -255,11 +263,24 @@ Status Daemon::Parts::open_server() {
     ledger_->arrived(request, route);
     return gate_->authorize(request, route);
   };
-  options.on_finished = [this](const http::ServerOptions::Record& record) { ledger_->left(record); };
+  options.on_finished = [this](const http::ServerOptions::Record& record) {
+    ledger_->left(record);
+    if (recorder_ != nullptr) write_record(record.request);
+  };
   MLXR_ASSIGN_OR_RETURN(server_, http::Server::start(std::move(router), std::move(options)));
   for (const std::string& address : server_->addresses())
     log_->info("server.listening", {{"address", address}, {"version", version_}});
   return {};
+}
+
+void Daemon::Parts::write_record(const http::Request& request) {
+  std::optional<RequestRecord> record = models_->take(request.id);
+  if (!record) return;
+  record->route = request.path;
+  record->body = request.body;
+  record->version = version_;
+  const Status written = recorder_->write(*record);
+  if (!written.ok()) log_->error("record.lost", {{"id", request.id}, {"error", written}});
 }
 
 void Daemon::Parts::preload() {

@@ -2,6 +2,7 @@
 
 #include "daemon/server/native/native_json.h"
 #include "daemon/server/native/native_routes.h"
+#include "daemon/server/native/replay_routes.h"
 
 namespace mlxr::server {
 
@@ -23,6 +24,8 @@ http::Router DaemonRoutes::router() const {
   register_model_routes(router, state_->services);
   register_request_routes(router, state_->services);
   register_key_routes(router, state_->services);
+  // A replay goes to any route but itself.
+  register_replay_routes(router, state_->services, std::make_shared<const http::Router>(router));
   return router;
 }
 

@@ -26,6 +26,7 @@ namespace mlxr::server {
 
 class AccessGate;
 class ModelCatalog;
+class RecordingService;
 
 // What routes stand on. All outlive the routes.
 struct DaemonServices {
@@ -43,6 +44,7 @@ struct DaemonServices {
   Authenticator& access;
   AccessGate& gate;
   ModelService& models;
+  RecordingService& recording;  // the same
   std::function<std::vector<std::string>()> addresses;
   std::function<http::ServerCounts()> http_counts;
 };
