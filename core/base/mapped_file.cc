@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "core/base/mapping_guard.h"
+
 namespace mlxr {
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
@@ -37,6 +39,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
     data = static_cast<const std::byte*>(address);
   }
   ::close(fd);
+  mapping_guard::add({data, size});
   return std::shared_ptr<const MappedFile>(new MappedFile(path, {data, size}));
 }
 
@@ -54,6 +57,7 @@ void prefault(std::span<const std::byte> mapped) {
 }
 
 MappedFile::~MappedFile() {
+  mapping_guard::remove(bytes_);
   if (!bytes_.empty()) ::munmap(const_cast<std::byte*>(bytes_.data()), bytes_.size());
 }
 

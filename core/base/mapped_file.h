@@ -1,6 +1,7 @@
 #pragma once
 // A file mapped read-only into memory. The mapping lives as long as the object; share it through std::shared_ptr.
-// Thread-safe: immutable after open.
+// Thread-safe: immutable after open. A file that is cut short while it is mapped reads as zeros there and counts as
+// damaged (mapping_guard.h).
 
 #include <cstddef>
 #include <memory>

@@ -124,6 +124,7 @@ Status LoadedModel::open_cache(const ModelOptions& options, std::int64_t context
           {.layers = model_->kv_layers(), .num_blocks = {num_blocks}, .block_tokens = kBlockTokens, .type = type}));
   cache_ = std::make_unique<SingleSequenceKv>(num_blocks, kBlockTokens);
   runner_ = std::make_unique<StepRunner>(*model_, backend(), *cache_, *storage_);
+  runner_->watch(*source_);
   return {};
 }
 

@@ -5,6 +5,9 @@
 
 #include <fmt/core.h>
 
+#include "core/base/mapping_guard.h"
+#include "core/io/weight_source.h"
+
 namespace mlxr {
 namespace {
 
@@ -142,6 +145,25 @@ Status StepRunner::extend_all(std::span<const SequencePiece> pieces) {
 }
 
 Status StepRunner::compute(std::span<const SequencePiece> pieces, StepRows& rows) {
+  const Status computed = run_model(pieces, rows);
+  // Asked afterwards: the step may have been the one that met the hole.
+  return computed.ok() ? weights_status() : computed;
+}
+
+const Status& StepRunner::weights_status() {
+  const std::uint64_t damage = num_damaged_mappings();
+  if (weights_ == nullptr || damage == seen_damage_ || !weights_status_.ok()) return weights_status_;
+  seen_damage_ = damage;
+  for (const WeightTensor& tensor : weights_->tensors()) {
+    if (!mapping_damaged(tensor.bytes)) continue;
+    weights_status_ = corrupt(fmt::format(
+        "the file of tensor '{}' was cut short or cannot be read any more: load the model again", tensor.name));
+    break;
+  }
+  return weights_status_;
+}
+
+Status StepRunner::run_model(std::span<const SequencePiece> pieces, StepRows& rows) {
   const Layout layout(pieces, cache_);
   const auto num_tokens = static_cast<std::int64_t>(layout.tokens.size());
   const auto num_sequences = static_cast<std::int64_t>(pieces.size());

@@ -29,10 +29,16 @@ struct StepRows {
   std::vector<float> hidden;  // [rows, hidden], after the final norm
 };
 
+class WeightSource;
+
 class StepRunner {
  public:
   // All three must outlive the runner; `storage` has the layout of `model` and at least the blocks of `cache`.
   StepRunner(const Model& model, Backend& backend, KvCache& cache, KvStorage& storage);
+
+  // Steps fail from the moment on at which a file behind these weights can no longer be read (mapping_guard.h):
+  // kCorrupt naming a tensor. Must outlive the runner.
+  void watch(const WeightSource& weights) { weights_ = &weights; }
 
   // Appends each piece to its sequence. On an error no sequence has grown. kInvalidArgument: a token id outside the
   // vocabulary or an empty piece; kResourceExhausted: no room in the cache.
@@ -46,11 +52,16 @@ class StepRunner {
   struct Layout;
   Status extend_all(std::span<const SequencePiece> pieces);
   Status check(std::span<const SequencePiece> pieces) const;
+  Status run_model(std::span<const SequencePiece> pieces, StepRows& rows);
+  const Status& weights_status();
 
   const Model& model_;
   Backend& backend_;
   KvCache& cache_;
   KvStorage& storage_;
+  const WeightSource* weights_ = nullptr;
+  Status weights_status_;
+  std::uint64_t seen_damage_ = 0;  // mappings of the process that were damaged when weights_status_ was made
 };
 
 }  // namespace mlxr

@@ -1,8 +1,10 @@
 // How requests and engines end: cancelled, expired, refused, drained, shut down.
 
+#include <filesystem>
 #include <thread>
 
 #include "tests/support/engine_testing.h"
+#include "tests/support/temp_dir.h"
 
 namespace mlxr {
 namespace {
@@ -73,6 +75,25 @@ TEST(EngineLifecycle, DeadlinesEndRequests) {
   const Result<CompletedRequest> done = collect(*stream);
   EXPECT_EQ(done.status().code(), StatusCode::kCancelled);
   EXPECT_NE(done.status().message().find("deadline"), std::string::npos);
+}
+
+TEST(EngineLifecycle, AWeightFileThatIsCutShortFailsTheModelAndNothingElse) {
+  const test::TempDir folder;
+  const std::string path = folder.path("draft.gguf");
+  std::filesystem::copy_file(test::sprout("sprout-draft-3m-q8_0.gguf"), path);
+  const auto engine = engine_or_die({.model = path, .engine = {.prefault = false}});
+  const auto other = engine_or_die({});
+  const auto running = *engine->generate(endless(5, 5));
+  ASSERT_TRUE(next_of<DeltaEvent>(*running));
+  std::filesystem::resize_file(path, 4096);
+  const auto failed = next_of<FailedEvent>(*running);
+  ASSERT_TRUE(failed);
+  EXPECT_EQ(failed->status.code(), StatusCode::kCorrupt);
+  EXPECT_NE(failed->status.message().find("cut short"), std::string::npos) << failed->status.message();
+  EXPECT_EQ(collect(**engine->generate(endless(6, 5))).status().code(), StatusCode::kCorrupt);
+  GenerateRequest short_request = endless(7, 5);
+  short_request.max_tokens = 3;
+  EXPECT_EQ(answer(*other, short_request).choices.front().tokens.size(), 3U);
 }
 
 TEST(EngineLifecycle, AFullQueueRefuses) {

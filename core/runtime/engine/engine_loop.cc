@@ -34,6 +34,7 @@ Engine::Loop::Loop(Parts parts)
               .draft_model = parts.draft != nullptr},
       draft_(std::move(parts.draft)),
       max_draft_tokens_(parts.max_draft_tokens) {
+  runner_.watch(model_.source());
   if (model_.tokenizer() != nullptr) vocabulary_ = std::make_unique<SamplingVocabulary>(*model_.tokenizer());
 }
 
