@@ -103,6 +103,7 @@ namespace mlxr {
 const MatmulKernels kAvx2VnniMatmulKernels = {
     .name = "avx2_vnni",
     .quantize_row = dot_avx2_vnni::quantize_row,
+    .make_panel = nullptr,
     .quantized = dot_avx2_vnni::kQuantized,
     .floats = dot_avx2_vnni::kFloats,
     .decoded = dot_avx2_vnni::dot_decoded<SimdAvx2, dot_avx2_vnni::DecodeByTable>,

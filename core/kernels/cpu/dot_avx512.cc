@@ -103,6 +103,7 @@ namespace mlxr {
 const MatmulKernels kAvx512VnniMatmulKernels = {
     .name = "avx512_vnni",
     .quantize_row = dot_avx512::quantize_row,
+    .make_panel = nullptr,
     .quantized = dot_avx512::kQuantized,
     .floats = dot_avx512::kFloats,
     .decoded = dot_avx512::dot_decoded<SimdAvx512, dot_avx512::DecodeByTable>,

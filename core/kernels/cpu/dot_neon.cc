@@ -52,6 +52,7 @@ namespace mlxr {
 const MatmulKernels kNeonMatmulKernels = {
     .name = "neon",
     .quantize_row = dot_neon::quantize_row,
+    .make_panel = nullptr,
     .quantized = dot_neon::kQuantized,
     .floats = dot_neon::kFloats,
     .decoded = dot_neon::dot_decoded<SimdNeon, dot_neon::DecodeByTable>,

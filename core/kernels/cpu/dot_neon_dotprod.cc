@@ -59,6 +59,7 @@ namespace mlxr {
 const MatmulKernels kNeonDotprodMatmulKernels = {
     .name = "neon_dotprod",
     .quantize_row = dot_neon_dotprod::quantize_row,
+    .make_panel = nullptr,
     .quantized = dot_neon_dotprod::kQuantized,
     .floats = dot_neon_dotprod::kFloats,
     .decoded = dot_neon_dotprod::dot_decoded<SimdNeon, dot_neon_dotprod::DecodeByTable>,

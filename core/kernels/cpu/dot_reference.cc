@@ -133,6 +133,7 @@ constexpr QuantDotKernel kQuantized[] = {
 const MatmulKernels kReferenceMatmulKernels = {
     .name = "reference",
     .quantize_row = quantize_row_reference,
+    .make_panel = nullptr,
     .quantized = kQuantized,
     .floats = {},
     .decoded = dot_decoded<SimdScalar, DecodeByTable>,

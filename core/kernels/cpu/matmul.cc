@@ -5,6 +5,7 @@
 
 #include "core/backend/host_weight.h"
 #include "core/base/check.h"
+#include "core/kernels/cpu/activation_panel.h"
 
 namespace mlxr {
 namespace {
@@ -14,9 +15,12 @@ namespace {
 constexpr std::int64_t kMaxTokens = 512;
 // A hand-over between threads costs about a microsecond: time to read this much.
 constexpr std::int64_t kMinJobBytes = 16384;
-// Neighbouring tiles that a worker takes together, if there are enough for each to come so many times.
-constexpr std::int64_t kTileRun = 4;
-constexpr std::int64_t kRunsPerWorker = 8;
+// A worker takes this part of its share of what is left: long runs first, since it fetches the tile after the one that
+// it works at, and short ones towards the end, so that all finish together.
+constexpr std::int64_t kRunsPerShare = 2;
+// Pages are read from for so many tiles at once, since each is a wait of its own otherwise.
+constexpr std::int64_t kTouchedTiles = 4;
+constexpr std::size_t kPageBytes = 4096;
 // Activations below this many elements are quantised by the caller alone.
 constexpr std::int64_t kMinSharedElements = 32768;
 
@@ -68,8 +72,50 @@ CpuMatmul::Plan CpuMatmul::plan(const Weight& weight, const float* bias, float* 
   for (const FloatDotKernel& kernel : kernels_.floats) {
     if (kernel.type == weight.type) plan.floats = tokens <= kernels_.few_float_tokens ? kernel.few : kernel.many;
   }
+  plan.prefetches = plan.quantized != nullptr && kernels_.make_panel != nullptr && tokens > kernels_.few_tokens;
   if (plan.quantized == nullptr && plan.floats == nullptr) plan.floats = kernels_.decoded;
   return plan;
+}
+
+void CpuMatmul::quantize_rows(const float* x, std::int64_t tokens, std::int64_t elements) {
+  quantized_.resize(tokens, elements);
+  const auto quantize = [&](std::int64_t begin, std::int64_t end, int) {
+    for (std::int64_t t = begin; t < end; ++t)
+      kernels_.quantize_row(x + t * elements, elements, quantized_.row(t));
+  };
+  if (tokens * elements < kMinSharedElements) {
+    quantize(0, tokens, 0);
+  } else {
+    pool_.parallel_for(tokens, std::max<std::int64_t>(1, kMinSharedElements / 2 / elements), quantize);
+  }
+}
+
+void CpuMatmul::quantize_panels(const float* x, std::int64_t tokens, std::int64_t elements) {
+  const std::int64_t panels = (tokens + kPanelTokens - 1) / kPanelTokens;
+  quantized_.resize(panels * kPanelTokens, elements);
+  const std::int64_t groups = quantized_.groups_per_row();
+  const auto quantize = [&](std::int64_t begin, std::int64_t end, int) {
+    ActivationGroup rows[kPanelTokens];
+    for (std::int64_t index = begin; index < end; ++index) {
+      const std::int64_t first_token = index / groups * kPanelTokens;
+      const std::int64_t first = index % groups * kGroupElements;
+      for (std::int64_t t = 0; t < kPanelTokens; ++t) {
+        if (first_token + t < tokens) {
+          kernels_.quantize_row(x + (first_token + t) * elements + first, std::min(kGroupElements, elements - first),
+                                &rows[t]);
+        } else {
+          rows[t] = {};
+        }
+      }
+      kernels_.make_panel(rows, quantized_.panel(first_token / kPanelTokens, index % groups));
+    }
+  };
+  constexpr std::int64_t kGroup = kPanelTokens * kGroupElements;
+  if (tokens * elements < kMinSharedElements) {
+    quantize(0, panels * groups, 0);
+  } else {
+    pool_.parallel_for(panels * groups, kMinSharedElements / 4 / kGroup, quantize);
+  }
 }
 
 CpuMatmul::Input CpuMatmul::prepare_input(const float* x, std::int64_t tokens, std::int64_t elements,
@@ -77,16 +123,10 @@ CpuMatmul::Input CpuMatmul::prepare_input(const float* x, std::int64_t tokens, s
   Input input = {.floats = x, .stride = elements, .tokens = tokens};
   const auto is_quantized = [](const Plan& plan) { return plan.quantized != nullptr; };
   if (std::any_of(plans.begin(), plans.end(), is_quantized)) {
-    quantized_.resize(tokens, elements);
-    const std::int64_t grain = std::max<std::int64_t>(1, kMinSharedElements / 2 / elements);
-    const auto quantize = [&](std::int64_t begin, std::int64_t end, int) {
-      for (std::int64_t t = begin; t < end; ++t)
-        kernels_.quantize_row(x + t * elements, elements, quantized_.row(t));
-    };
-    if (tokens * elements < kMinSharedElements) {
-      quantize(0, tokens, 0);
+    if (kernels_.make_panel != nullptr && tokens > kernels_.few_tokens) {
+      quantize_panels(x, tokens, elements);
     } else {
-      pool_.parallel_for(tokens, grain, quantize);
+      quantize_rows(x, tokens, elements);
     }
   }
   if (elements % 16 != 0 && !std::all_of(plans.begin(), plans.end(), is_quantized)) {
@@ -100,12 +140,11 @@ CpuMatmul::Input CpuMatmul::prepare_input(const float* x, std::int64_t tokens, s
 }
 
 void CpuMatmul::run_tile(const Plan& plan, const Input& input, std::int64_t first_row, std::int64_t first_token,
-                         std::int64_t tokens, TileScratch& scratch, float* to) const {
+                         std::int64_t tokens, TileScratch& scratch, DotOutput out) const {
   WeightRows rows = plan.rows;
   rows.data += static_cast<std::size_t>(first_row) * rows.row_bytes;
   rows.num_rows = std::min(kMaxTileRows, plan.num_rows - first_row);
   rows.following_rows = plan.num_rows - first_row;
-  const DotOutput out = {to, kMaxTileRows};
   if (plan.quantized != nullptr) {
     plan.quantized(rows, quantized_.row(first_token), tokens, scratch, out);
   } else {
@@ -113,13 +152,37 @@ void CpuMatmul::run_tile(const Plan& plan, const Input& input, std::int64_t firs
   }
 }
 
-std::int64_t CpuMatmul::tile_grain(const Plan& plan, std::int64_t tokens, std::int64_t num_tiles) const {
-  const std::int64_t tile_bytes = static_cast<std::int64_t>(plan.rows.row_bytes) * kMaxTileRows;
-  const std::int64_t wanted = kMinJobBytes / std::max<std::int64_t>(1, tile_bytes * tokens);
-  const std::int64_t share = (num_tiles + pool_.num_threads() - 1) / pool_.num_threads();
-  // A worker fetches the tile after the one that it works at, so that it should be its own too.
-  const std::int64_t run = std::min(kTileRun, share / kRunsPerWorker);
-  return std::clamp<std::int64_t>(wanted, std::max<std::int64_t>(1, run), std::max<std::int64_t>(1, share));
+void CpuMatmul::cut_runs(std::int64_t num_tiles, std::int64_t tile_bytes, std::int64_t tokens) {
+  const std::int64_t least = std::max<std::int64_t>(1, kMinJobBytes / std::max<std::int64_t>(1, tile_bytes * tokens));
+  runs_.clear();
+  for (std::int64_t tile = 0; tile < num_tiles;) {
+    runs_.push_back(tile);
+    const std::int64_t left = num_tiles - tile;
+    const std::int64_t share = (left + pool_.num_threads() - 1) / pool_.num_threads();
+    tile += std::max(share / kRunsPerShare, std::min(least, share));
+  }
+  runs_.push_back(num_tiles);
+}
+
+void CpuMatmul::touch_pages(const Plan& plan, std::int64_t tile, bool starts_run) {
+  if (!plan.prefetches || (tile % kTouchedTiles != 0 && !starts_run)) return;
+  const auto offset = [&](std::int64_t of_tile) {
+    return static_cast<std::size_t>(std::min(of_tile * kMaxTileRows, plan.num_rows)) * plan.rows.row_bytes;
+  };
+  const volatile std::byte* at = plan.rows.data + offset(starts_run ? tile : tile + 1);
+  const volatile std::byte* end = plan.rows.data + offset(tile / kTouchedTiles * kTouchedTiles + kTouchedTiles + 1);
+  for (; at < end; at += kPageBytes)
+    static_cast<void>(*at);
+}
+
+void CpuMatmul::for_tiles(TileJob job) {
+  pool_.parallel_for(std::ssize(runs_) - 1, 1, [&](std::int64_t begin, std::int64_t end, int w) {
+    Worker& worker = *workers_[static_cast<std::size_t>(w)];
+    const std::int64_t last = runs_[static_cast<std::size_t>(end)];
+    const std::int64_t first = runs_[static_cast<std::size_t>(begin)];
+    for (std::int64_t tile = first; tile < last; ++tile)
+      job(tile, tile == first, worker);
+  });
 }
 
 void CpuMatmul::multiply(const float* x, std::int64_t tokens, std::span<const Product> products) {
@@ -132,25 +195,27 @@ void CpuMatmul::multiply(const float* x, std::int64_t tokens, std::span<const Pr
     tiles += num_tiles(plans_.back().num_rows);
   }
   const Input input = prepare_input(x, tokens, plans_.front().rows.elements, plans_);
-  pool_.parallel_for(
-      tiles, tile_grain(plans_.front(), tokens, tiles), [&](std::int64_t begin, std::int64_t end, int w) {
-        Worker& worker = *workers_[static_cast<std::size_t>(w)];
-        for (std::int64_t tile = begin; tile < end; ++tile) {
-          std::int64_t index = tile;
-          const Plan* plan = plans_.data();
-          for (; index >= num_tiles(plan->num_rows); ++plan)
-            index -= num_tiles(plan->num_rows);
-          const std::int64_t row = index * kMaxTileRows;
-          const std::int64_t count = std::min(kMaxTileRows, plan->num_rows - row);
-          for (std::int64_t first = 0; first < tokens; first += kMaxTokens) {
-            const std::int64_t n = std::min(kMaxTokens, tokens - first);
-            run_tile(*plan, input, row, first, n, worker.scratch, worker.results[0]);
-            for (std::int64_t t = 0; t < n; ++t)
-              write_rows(worker.results[0] + t * kMaxTileRows, plan->bias == nullptr ? nullptr : plan->bias + row,
-                         count, plan->out + (first + t) * plan->num_rows + row);
-          }
-        }
-      });
+  cut_runs(tiles, static_cast<std::int64_t>(plans_.front().rows.row_bytes) * kMaxTileRows, tokens);
+  for_tiles([&](std::int64_t tile, bool starts_run, Worker& worker) {
+    const Plan* plan = plans_.data();
+    for (; tile >= num_tiles(plan->num_rows); ++plan)
+      tile -= num_tiles(plan->num_rows);
+    const std::int64_t row = tile * kMaxTileRows;
+    const std::int64_t count = std::min(kMaxTileRows, plan->num_rows - row);
+    touch_pages(*plan, tile, starts_run || tile == 0);
+    for (std::int64_t first = 0; first < tokens; first += kMaxTokens) {
+      const std::int64_t n = std::min(kMaxTokens, tokens - first);
+      const DotOutput out = {plan->out + first * plan->num_rows + row, plan->num_rows};
+      if (plan->bias == nullptr && count == kMaxTileRows) {
+        run_tile(*plan, input, row, first, n, worker.scratch, out);
+        continue;
+      }
+      run_tile(*plan, input, row, first, n, worker.scratch, {worker.results[0], kMaxTileRows});
+      for (std::int64_t t = 0; t < n; ++t)
+        write_rows(worker.results[0] + t * kMaxTileRows, plan->bias == nullptr ? nullptr : plan->bias + row, count,
+                   out.data + t * out.stride);
+    }
+  });
 }
 
 void CpuMatmul::multiply_gated(const float* x, std::int64_t tokens, const Weight& gate, const Weight& up, GatedFn gated,
@@ -162,20 +227,19 @@ void CpuMatmul::multiply_gated(const float* x, std::int64_t tokens, const Weight
   plans_.push_back(plan(up, nullptr, out, tokens));
   const std::int64_t num_rows = gate.shape[0];
   const Input input = prepare_input(x, tokens, gate.shape[1], plans_);
-  const std::int64_t tiles = num_tiles(num_rows);
-  pool_.parallel_for(tiles, tile_grain(plans_[0], 2 * tokens, tiles), [&](std::int64_t begin, std::int64_t end, int w) {
-    Worker& worker = *workers_[static_cast<std::size_t>(w)];
-    for (std::int64_t tile = begin; tile < end; ++tile) {
-      const std::int64_t row = tile * kMaxTileRows;
-      const std::int64_t count = std::min(kMaxTileRows, num_rows - row);
-      for (std::int64_t first = 0; first < tokens; first += kMaxTokens) {
-        const std::int64_t n = std::min(kMaxTokens, tokens - first);
-        run_tile(plans_[0], input, row, first, n, worker.scratch, worker.results[0]);
-        run_tile(plans_[1], input, row, first, n, worker.scratch, worker.results[1]);
-        for (std::int64_t t = 0; t < n; ++t)
-          gated(worker.results[0] + t * kMaxTileRows, worker.results[1] + t * kMaxTileRows, count,
-                out + (first + t) * num_rows + row);
-      }
+  cut_runs(num_tiles(num_rows), static_cast<std::int64_t>(plans_[0].rows.row_bytes) * kMaxTileRows, 2 * tokens);
+  for_tiles([&](std::int64_t tile, bool starts_run, Worker& worker) {
+    const std::int64_t row = tile * kMaxTileRows;
+    const std::int64_t count = std::min(kMaxTileRows, num_rows - row);
+    touch_pages(plans_[0], tile, starts_run);
+    touch_pages(plans_[1], tile, starts_run);
+    for (std::int64_t first = 0; first < tokens; first += kMaxTokens) {
+      const std::int64_t n = std::min(kMaxTokens, tokens - first);
+      run_tile(plans_[0], input, row, first, n, worker.scratch, {worker.results[0], kMaxTileRows});
+      run_tile(plans_[1], input, row, first, n, worker.scratch, {worker.results[1], kMaxTileRows});
+      for (std::int64_t t = 0; t < n; ++t)
+        gated(worker.results[0] + t * kMaxTileRows, worker.results[1] + t * kMaxTileRows, count,
+              out + (first + t) * num_rows + row);
     }
   });
 }

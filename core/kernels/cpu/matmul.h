@@ -16,6 +16,7 @@
 
 #include "core/backend/weight.h"
 #include "core/base/cpu_features.h"
+#include "core/base/function_ref.h"
 #include "core/base/thread_pool.h"
 #include "core/kernels/cpu/matmul_kernels.h"
 #include "core/kernels/cpu/quantized_rows.h"
@@ -52,6 +53,7 @@ class CpuMatmul {
     std::int64_t num_rows;
     QuantDotFn quantized = nullptr;
     FloatDotFn floats = nullptr;
+    bool prefetches = false;  // the kernel fetches the next tile, if its pages are in the TLB
     const float* bias;
     float* out;
   };
@@ -68,16 +70,25 @@ class CpuMatmul {
   Plan plan(const Weight& weight, const float* bias, float* out, std::int64_t tokens) const;
   // Brings x into the forms that the plans read.
   Input prepare_input(const float* x, std::int64_t tokens, std::int64_t elements, std::span<const Plan> plans);
-  // Results of rows [first_row, first_row + kMaxTileRows) for some tokens into `to`, kMaxTileRows a token.
+  void quantize_rows(const float* x, std::int64_t tokens, std::int64_t elements);
+  void quantize_panels(const float* x, std::int64_t tokens, std::int64_t elements);
+  // Results of rows [first_row, first_row + kMaxTileRows) for some tokens.
   void run_tile(const Plan& plan, const Input& input, std::int64_t first_row, std::int64_t first_token,
-                std::int64_t tokens, TileScratch& scratch, float* to) const;
-  std::int64_t tile_grain(const Plan& plan, std::int64_t tokens, std::int64_t num_tiles) const;
+                std::int64_t tokens, TileScratch& scratch, DotOutput out) const;
+  // Cuts the tiles of a call into runs_.
+  void cut_runs(std::int64_t num_tiles, std::int64_t tile_bytes, std::int64_t tokens);
+  using TileJob = FunctionRef<void(std::int64_t tile, bool starts_run, Worker& worker)>;
+  // Calls job for every tile, on all threads.
+  void for_tiles(TileJob job);
+  // Brings the pages of this tile, at the start of a run, and of the next few into the TLB.
+  static void touch_pages(const Plan& plan, std::int64_t tile, bool starts_run);
 
   const MatmulKernels& kernels_;
   ThreadPool& pool_;
   QuantizedRows quantized_;
   std::vector<float> padded_;
   std::vector<Plan> plans_;
+  std::vector<std::int64_t> runs_;  // where each run of neighbouring tiles begins, and the end
   std::vector<std::unique_ptr<Worker, WorkerDeleter>> workers_;
 };
 

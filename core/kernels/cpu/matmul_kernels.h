@@ -17,6 +17,7 @@
 #include <span>
 
 #include "core/base/cpu_features.h"
+#include "core/kernels/cpu/activation_panel.h"
 #include "core/kernels/cpu/quantized_rows.h"
 #include "core/quant/quant.h"
 
@@ -54,7 +55,8 @@ struct alignas(64) TileScratch {
   std::byte bytes[96 * kChunkElements];
 };
 
-// x: num_groups(elements) groups a token, one token after the other.
+// x: num_groups(elements) groups a token, one token after the other; or, for `many` of a table with make_panel, as many
+// panels for every eight tokens, those past the last token zero.
 using QuantDotFn = void (*)(const WeightRows& rows, const ActivationGroup* x, std::int64_t tokens, TileScratch& scratch,
                             DotOutput out);
 
@@ -80,6 +82,7 @@ struct FloatDotKernel {
 struct MatmulKernels {
   const char* name;
   QuantizeRowFn quantize_row;
+  MakePanelFn make_panel;  // null: `many` reads groups
   std::span<const QuantDotKernel> quantized;
   std::span<const FloatDotKernel> floats;
   FloatDotFn decoded;             // any type that decodes

@@ -4,6 +4,8 @@
 #include <bit>
 #include <cmath>
 
+#include "core/kernels/cpu/activation_panel.h"
+
 namespace mlxr {
 namespace {
 
@@ -44,6 +46,11 @@ void QuantizedRows::resize(std::int64_t rows, std::int64_t elements) {
   groups_.reset();
   groups_ = std::make_unique_for_overwrite<ActivationGroup[]>(static_cast<std::size_t>(needed));
   capacity_ = needed;
+}
+
+ActivationPanel& QuantizedRows::panel(std::int64_t index, std::int64_t group) {
+  auto* panels = reinterpret_cast<ActivationPanel*>(row(index * kPanelTokens));
+  return panels[group];
 }
 
 }  // namespace mlxr

@@ -53,7 +53,10 @@ using QuantizeRowFn = void (*)(const float* x, std::int64_t elements, Activation
 // Portable and the truth for the others.
 void quantize_row_reference(const float* x, std::int64_t elements, ActivationGroup* out);
 
-// A growing, reusable matrix of groups. Not thread-safe in resize(); distinct rows may be filled by distinct threads.
+struct ActivationPanel;
+
+// A growing, reusable matrix of groups, or of panels (activation_panel.h) in their place. Not thread-safe in resize();
+// distinct rows may be filled by distinct threads.
 class QuantizedRows {
  public:
   // Makes room for [rows, elements]; contents are lost. Aborts when the system has no memory.
@@ -61,6 +64,8 @@ class QuantizedRows {
   std::int64_t groups_per_row() const { return groups_per_row_; }
   ActivationGroup* row(std::int64_t index) { return groups_.get() + index * groups_per_row_; }
   const ActivationGroup* row(std::int64_t index) const { return groups_.get() + index * groups_per_row_; }
+  // Group `group` of rows 8 * index .. 8 * index + 7; `rows` is then a multiple of eight.
+  ActivationPanel& panel(std::int64_t index, std::int64_t group);
 
  private:
   std::unique_ptr<ActivationGroup[]> groups_;
