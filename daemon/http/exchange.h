@@ -13,7 +13,8 @@
 //   exchange->end();
 //
 // An exchange that is destroyed without an answer answers 500 when nothing was sent, and breaks the connection when a
-// part was.
+// part was. Functions that were given to an exchange are let go when it is over, so that they may hold it. A handler
+// that throws has its exchange destroyed. A second answer is dropped.
 
 #include <chrono>
 #include <cstddef>
@@ -46,7 +47,8 @@ class Exchange {
   virtual std::size_t unsent_bytes() const = 0;
 
   virtual void post(std::function<void()> work) = 0;
-  // The peer went away before end(): called once, at once when that has happened already.
+  // The peer went away before end(), or was cut off: called once, at once when that has happened already. Not called
+  // when the server itself is gone.
   virtual void on_closed(std::function<void()> notify) = 0;
   // Each time that unsent_bytes() falls to zero.
   virtual void on_sent(std::function<void()> notify) = 0;

@@ -53,7 +53,7 @@ struct Request {
   std::map<std::string, std::string> captures;             // the route's {name} parts, decoded
   Fields fields;
   std::string body;       // all of it; empty when it went to body_file
-  std::string body_file;  // of routes with body_to_file: a file that is removed with the request unless it was moved
+  std::string body_file;  // of routes with body_to_file: a file that is removed with the exchange unless it was renamed
   Peer peer;
   std::chrono::steady_clock::time_point received;
   std::any caller;  // what ServerOptions::authorize put here
@@ -64,8 +64,8 @@ struct Request {
 
 struct Response {
   int status = 200;
-  Fields fields;  // Content-Length, Date, Connection, X-Request-Id and CORS fields are the server's
-  std::string body;
+  Fields fields = {};  // Content-Length, Date, Connection, X-Request-Id and CORS fields are the server's
+  std::string body = {};
 };
 
 // With its Content-Type; `body` is JSON text already.

@@ -2,6 +2,7 @@
 // The table of routes: from method and path to a handler.
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,11 +50,25 @@ class Router {
   // Literal parts win over {name}, {name} over {name*}. HEAD finds GET. `path` is not decoded yet; a part that decodes
   // to a slash stays one part.
   Match find(Method method, std::string_view path) const;
+  // Without a prefix that fits: {"error": message}.
   Response error(std::string_view path, int status, const std::string& message) const;
   const std::vector<Route>& routes() const { return routes_; }
 
  private:
+  enum class PartKind : std::uint8_t { kLiteral, kName, kRest };
+  struct Part {
+    PartKind kind;
+    std::string text;
+  };
+  static std::vector<Part> parse_pattern(std::string_view pattern);
+  // Whether `parts` of a path fit; fills `captures`.
+  static bool fits(const std::vector<Part>& pattern, const std::vector<std::string>& parts,
+                   std::map<std::string, std::string>& captures);
+  // Whether `a` is the better of two patterns that fit the same path.
+  static bool more_literal(const std::vector<Part>& a, const std::vector<Part>& b);
+
   std::vector<Route> routes_;
+  std::vector<std::vector<Part>> patterns_;  // one a route
   std::vector<std::pair<std::string, ErrorShape>> errors_;
 };
 

@@ -3,7 +3,10 @@
 //
 // Everything a peer sends is bounded: the head (bytes and time), the body (bytes and time), idle connections, requests
 // on one connection, connections in all. What breaks a bound or the protocol gets one answer that says which, in the
-// shape of the route's dialect, and the connection ends.
+// shape of the route's dialect, and the connection ends. Requests that come early (pipelining) are answered in order.
+//
+// A peer that closes while an answer is due is told to Exchange::on_closed. One that only stops writing
+// (shutdown(SHUT_WR)) still gets its answer: connection.h says how the two are told apart. Over TLS both are the end.
 
 #include <chrono>
 #include <cstdint>
@@ -35,20 +38,22 @@ struct ServerOptions {
   std::size_t max_connections = 16384;
   std::size_t max_unsent_bytes = std::size_t{8} << 20;  // a peer that reads nothing is cut off beyond
   std::chrono::milliseconds head_timeout{std::chrono::seconds(30)};
-  std::chrono::milliseconds body_timeout{std::chrono::seconds(120)};  // without a byte
+  // Without a byte. Beyond it a body must also come at 1 KiB/s on the whole.
+  std::chrono::milliseconds body_timeout{std::chrono::seconds(120)};
   std::chrono::milliseconds idle_timeout{std::chrono::seconds(120)};
   std::chrono::milliseconds write_timeout{std::chrono::seconds(120)};  // without progress
   std::string upload_folder = {};  // of bodies that go to a file; empty: the system's for temporary files
 
   // On TCP the Host field must name one of these or, when they are empty, the loopback (localhost, *.localhost,
   // 127.0.0.0/8, ::1), any literal address that the listener is bound to: a page of another site cannot reach the
-  // server through a name of its own (DNS rebinding).
+  // server through a name of its own (DNS rebinding). "*.name": names below it; "*": any.
   std::vector<std::string> allowed_hosts = {};
   // Origins that browsers may call from: "https://a.example", "http://localhost:*", "*". CORS preflights are answered
-  // for these alone; a request with another Origin is refused (403).
+  // for these alone; a request with another Origin is refused (403) unless it is the server's own.
   std::vector<std::string> allowed_origins = {};
 
-  // Called when the head of a request for a route is there, before its body is read. An answer refuses the request.
+  // Called when the head of a request for a route, open ones too, is there, before its body is read. An answer refuses
+  // the request.
   // May put who it is into request.caller.
   std::function<std::optional<Response>(Request& request, const Route& route)> authorize = {};
   struct Record {
@@ -58,7 +63,8 @@ struct ServerOptions {
     std::chrono::nanoseconds duration;
     bool cut;  // the peer left before the end
   };
-  // When an exchange is over; on its thread.
+  // When an answer is over, those of the server itself too; on the connection's thread. The request is a copy without
+  // the body.
   std::function<void(const Record& record)> on_finished = {};
 };
 
@@ -82,7 +88,8 @@ class Server {
   // "unix:/run/...", "http://127.0.0.1:41573", one a listener.
   std::vector<std::string> addresses() const;
   ServerCounts counts() const;
-  // Accepts no more, lets open exchanges end until the deadline, then cuts them. Removes the sockets.
+  // Accepts no more, lets open exchanges end until the deadline, then cuts them. Removes the sockets. Waits for
+  // handlers of blocking routes that run; not to be called by a handler.
   void stop(std::chrono::steady_clock::time_point deadline);
 
  private:
