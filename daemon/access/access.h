@@ -115,7 +115,8 @@ class Authenticator {
     Secret server_secret = {};     // from which salts are derived; at least 32 bytes
   };
   // Reads all keys. `keys` must outlive it.
-  static Result<std::unique_ptr<Authenticator>> open(KeyStore& keys, Options options);
+  static Result<std::unique_ptr<Authenticator>> open(KeyStore& keys, Options options,
+                                                     WallTime now = std::chrono::system_clock::now());
   ~Authenticator();
   Authenticator(const Authenticator&) = delete;
   Authenticator& operator=(const Authenticator&) = delete;

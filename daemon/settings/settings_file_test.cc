@@ -100,10 +100,10 @@ TEST(SettingsFile, ReloadAppliesWhatItCan) {
   ASSERT_TRUE(file.ok());
   const auto before = (*file)->settings();
 
-  write_file(path, "log_level: debug\nhttp_threads: 8\nkeep_alive: 1m\n");
+  write_file(path, "log_level: debug\nhttp_threads: 8\ndefault_model: m\n");
   const auto changes = (*file)->reload();
   ASSERT_TRUE(changes.ok()) << changes.status().message();
-  EXPECT_EQ(changes->applied, (std::vector<std::string>{"keep_alive", "log_level"}));
+  EXPECT_EQ(changes->applied, (std::vector<std::string>{"default_model", "log_level"}));
   EXPECT_EQ(changes->needs_restart, std::vector<std::string>{"http_threads"});
   EXPECT_EQ((*file)->settings()->log_level, "debug");
   EXPECT_EQ((*file)->settings()->http_threads, 2);

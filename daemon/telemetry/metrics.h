@@ -93,4 +93,7 @@ class Metrics {
   std::map<std::string, std::unique_ptr<EngineCounts>, std::less<>> engines_;  // as last seen
 };
 
+// docs/metrics.md.
+std::string metrics_markdown();
+
 }  // namespace mlxr
