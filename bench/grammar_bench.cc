@@ -1,6 +1,8 @@
 // What a grammar costs a token: mask() and accept() along a text, as decoding calls them.
 //
-//   grammar_bench TOKENIZER [ROUNDS [PART_OF_A_NAME]]      a file or folder that holds a tokenizer
+//   grammar_bench TOKENIZER [ROUNDS [PART_OF_A_NAME [SLOW_US]]]      a file or folder that holds a tokenizer
+//
+// With SLOW_US the steps whose median over the cold rounds is longer go to standard error, with what was read so far.
 //
 // Each case is a grammar and texts it allows. Cold rounds compile the grammar anew, so that every state and mask is met
 // for the first time; warm rounds use what the rounds before found out, as requests with the same grammar do. Prints
@@ -119,7 +121,29 @@ Result<Outcome> run_case(const BenchCase& bench_case, const Tokenizer& tokenizer
   return out;
 }
 
-int run(const std::string& path, int rounds, const std::string& part_of_name) {
+// Steps of the texts that are slow in most cold rounds.
+void print_slow(const BenchCase& bench_case, const Tokenizer& tokenizer, const std::vector<double>& cold, int rounds,
+                double slow_us) {
+  std::vector<std::string> steps;
+  for (const char* text : bench_case.texts) {
+    std::string before;
+    for (const TokenId token : tokenizer.encode(text)) {
+      const std::string bytes = tokenizer.token_bytes(token);
+      steps.push_back(
+          fmt::format("...{} | {}", before.substr(before.size() - std::min<std::size_t>(before.size(), 30)), bytes));
+      before += bytes;
+    }
+  }
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    std::vector<double> times;
+    for (std::size_t round = 0; round < static_cast<std::size_t>(rounds); ++round)
+      times.push_back(cold[round * steps.size() + i]);
+    const double median = percentile(std::move(times), 0.5);
+    if (median > slow_us) fmt::print(stderr, "{} step {}: {:.0f} us: {}\n", bench_case.name, i, median, steps[i]);
+  }
+}
+
+int run(const std::string& path, int rounds, const std::string& part_of_name, double slow_us) {
   auto tokenizer = load_tokenizer(path);
   if (!tokenizer.ok()) {
     std::fprintf(stderr, "grammar_bench: %s\n", tokenizer.status().message().c_str());
@@ -141,6 +165,7 @@ int run(const std::string& path, int rounds, const std::string& part_of_name) {
     fmt::print("{}\n  \"{}\": {{\"compile_us\": {:.0f},\n    \"cold\": {},\n    \"warm\": {}}}", comma, bench_case.name,
                percentile(outcome->compile, 0.5), summary(outcome->cold), summary(outcome->warm));
     comma = ",";
+    if (slow_us > 0) print_slow(bench_case, **tokenizer, outcome->cold, rounds, slow_us);
     all.cold.insert(all.cold.end(), outcome->cold.begin(), outcome->cold.end());
     all.warm.insert(all.warm.end(), outcome->warm.begin(), outcome->warm.end());
   }
@@ -153,8 +178,9 @@ int run(const std::string& path, int rounds, const std::string& part_of_name) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: grammar_bench TOKENIZER [ROUNDS [PART_OF_A_NAME]]\n");
+    std::fprintf(stderr, "usage: grammar_bench TOKENIZER [ROUNDS [PART_OF_A_NAME [SLOW_US]]]\n");
     return 2;
   }
-  return mlxr::run(argv[1], argc > 2 ? std::max(1, std::atoi(argv[2])) : 20, argc > 3 ? argv[3] : "");
+  return mlxr::run(argv[1], argc > 2 ? std::max(1, std::atoi(argv[2])) : 20, argc > 3 ? argv[3] : "",
+                   argc > 4 ? std::atof(argv[4]) : 0);
 }

@@ -10,6 +10,7 @@
 #include "core/io/gguf_writer.h"
 #include "core/models/architecture.h"
 #include "core/models/config_reader.h"
+#include "core/runtime/tokenizer/tokenizer_gguf.h"
 
 namespace mlxr {
 namespace {
@@ -231,7 +232,14 @@ Status write_synthetic_model(const ModelConfig& config, const std::string& out, 
   metadata.set("general.file_type", options.mix.file_type);
   metadata.set("general.quantization_version", std::uint32_t{2});
   write_gguf_config(config, metadata);
-  set_vocabulary(config.vocab_size, metadata);
+  if (options.tokenizer != nullptr) {
+    MLXR_RETURN_IF_ERROR(tokenizer_to_gguf(*options.tokenizer, static_cast<std::size_t>(config.vocab_size), metadata));
+    // Readers would take some token of the text to be these.
+    for (const char* key : {"tokenizer.ggml.bos_token_id", "tokenizer.ggml.eos_token_id"})
+      if (!metadata.contains(key)) metadata.set(key, static_cast<std::uint32_t>(config.vocab_size - 1));
+  } else {
+    set_vocabulary(config.vocab_size, metadata);
+  }
 
   const std::vector<SyntheticTensor> tensors = plan(config, options.mix);
   GgufWriter writer(out, std::move(metadata), {.progress = options.progress});

@@ -1,6 +1,7 @@
 #pragma once
 // Random weights in the shape of a real model, so that speed and memory can be measured anywhere without a download.
-// The file is a valid GGUF of architecture llama with a byte-level vocabulary; its text is noise.
+// The file is a valid GGUF of architecture llama, with a byte-level vocabulary unless told otherwise; its text is
+// noise.
 
 #include <cstdint>
 #include <functional>
@@ -8,6 +9,7 @@
 
 #include "core/models/model_config.h"
 #include "core/runtime/convert/quant_mix.h"
+#include "core/runtime/tokenizer/tokenizer.h"
 
 namespace mlxr {
 
@@ -18,6 +20,7 @@ std::string synthetic_shape_names();
 struct SyntheticOptions {
   QuantMix mix;
   std::uint64_t seed = 1;
+  const Tokenizer* tokenizer = nullptr;  // whose vocabulary to write; of at most config.vocab_size tokens
   std::function<void(std::uint64_t done_bytes, std::uint64_t total_bytes)> progress;
 };
 

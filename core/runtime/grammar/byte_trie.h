@@ -18,6 +18,34 @@ struct TrieNode {
   std::uint16_t depth;        // bytes from the root, which has depth 0
   std::uint8_t byte;
   std::uint8_t height;  // bytes to the deepest node below; 255: as many or more
+  std::uint16_t below;  // for ByteTrie::bytes_below()
+};
+
+// Which bytes occur somewhere, those that are not ASCII taken together.
+struct ByteSet {
+  std::uint64_t low = 0;   // 0 to 63
+  std::uint64_t high = 0;  // 64 to 127
+  bool wide = false;       // 128 to 255
+
+  bool has(std::uint8_t byte) const {
+    if (byte >= 128) return wide;
+    return (((byte < 64 ? low : high) >> (byte % 64)) & 1U) != 0;
+  }
+  void add(std::uint8_t byte) {
+    if (byte >= 128)
+      wide = true;
+    else
+      (byte < 64 ? low : high) |= std::uint64_t{1} << (byte % 64);
+  }
+  void add(const ByteSet& other) {
+    low |= other.low;
+    high |= other.high;
+    wide = wide || other.wide;
+  }
+  bool includes(const ByteSet& other) const {
+    return (other.low & ~low) == 0 && (other.high & ~high) == 0 && (wide || !other.wide);
+  }
+  friend bool operator==(const ByteSet&, const ByteSet&) = default;
 };
 
 class ByteTrie {
@@ -33,21 +61,25 @@ class ByteTrie {
   explicit ByteTrie(std::vector<Entry> entries = {});
 
   std::span<const TrieNode> nodes() const { return nodes_; }  // the root first
-  std::span<const TokenId> own_tokens(const TrieNode& node) const {
-    return std::span(tokens_).subspan(node.first_token, node.num_own);
+  // The tokens of the node and of all below it are [node.first_token, end_token(node)) of tokens().
+  std::uint32_t end_token(const TrieNode& node) const {
+    return node.next < nodes_.size() ? nodes_[node.next].first_token : static_cast<std::uint32_t>(tokens_.size());
   }
-  // The tokens of the node and of all below it.
-  std::span<const TokenId> tokens_below(const TrieNode& node) const {
-    const std::size_t end = node.next < nodes_.size() ? nodes_[node.next].first_token : tokens_.size();
-    return std::span(tokens_).subspan(node.first_token, end - node.first_token);
+  // The bytes of all nodes below, or nullptr: the subtree is small or there are too many different sets.
+  const ByteSet* bytes_below(const TrieNode& node) const {
+    return node.below == kNotKept ? nullptr : &byte_sets_[node.below];
   }
+  std::span<const TokenId> tokens() const { return tokens_; }  // in the order of the nodes
   std::size_t num_tokens() const { return tokens_.size(); }
   std::uint32_t max_depth() const { return max_depth_; }
   std::size_t bytes() const { return nodes_.size() * sizeof(TrieNode) + tokens_.size() * sizeof(TokenId); }
 
  private:
+  static constexpr std::uint16_t kNotKept = 0xFFFF;
+
   std::vector<TrieNode> nodes_;
   std::vector<TokenId> tokens_;
+  std::vector<ByteSet> byte_sets_;
   std::uint32_t max_depth_ = 0;
 };
 

@@ -1,9 +1,12 @@
 #include "core/runtime/grammar/determinize.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <optional>
 #include <unordered_map>
+
+#include "core/runtime/grammar/merged_states.h"
 
 namespace mlxr::grammar {
 namespace {
@@ -228,25 +231,6 @@ void signature_of(const AutomatonState& state, std::int32_t self, const Classes&
     out.insert(out.end(), {edge.rule, class_of(edge.target)});
 }
 
-// Moore's refinement: exact. Rounds times edges, hence for small automata.
-Classes refine(const std::vector<AutomatonState>& states) {
-  Classes classes(states.size());
-  std::size_t count = 1;
-  while (true) {
-    Classes next(states.size());
-    std::unordered_map<Classes, std::int32_t, HashInts> ids;
-    Classes signature;
-    for (std::size_t i = 0; i < states.size(); ++i) {
-      signature_of(states[i], -1, classes, signature);
-      signature.push_back(classes[i]);
-      next[i] = ids.try_emplace(signature, static_cast<std::int32_t>(ids.size())).first->second;
-    }
-    classes = std::move(next);
-    if (ids.size() == count) return classes;
-    count = ids.size();
-  }
-}
-
 // Merges states with the same edges, last ones first, over and over: every merge is right, some may be missed.
 Classes merge_equal(const std::vector<AutomatonState>& states) {
   Classes classes(states.size());
@@ -268,8 +252,10 @@ Classes merge_equal(const std::vector<AutomatonState>& states) {
 }
 
 void minimize(std::vector<AutomatonState>& states) {
-  constexpr std::size_t kSmall = 1'500;
-  const Classes classes = states.size() <= kSmall ? refine(states) : merge_equal(states);
+  constexpr std::size_t kSmall = 20'000;
+  constexpr int kAnyDepth[] = {std::numeric_limits<int>::max()};
+  Classes classes = states.size() <= kSmall ? merge_states(states, kAnyDepth).maps[0] : merge_equal(states);
+  if (classes.empty()) return;
   std::vector<StateId> first(states.size(), -1);  // by class: the state that stands for it
   for (std::size_t i = 0; i < states.size(); ++i) {
     StateId& representative = first[static_cast<std::size_t>(classes[i])];

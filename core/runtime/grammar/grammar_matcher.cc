@@ -34,10 +34,11 @@ grammar::MaskEngine& GrammarMatcher::engine() {
 void GrammarMatcher::migrate(std::shared_ptr<grammar::MaskEngine> to) {
   to->machine().set_work_budget(grammar_->rules().limits().max_work);
   std::unordered_map<ConfigId, ConfigId> known;
+  std::vector<grammar::NodeId> nodes;
   const auto import = [&](ConfigId config) {
     if (config < 0) return config;
     const auto [place, added] = known.try_emplace(config, kDead);
-    if (added) place->second = to->machine().import(engine_->machine(), config);
+    if (added) place->second = to->machine().import(engine_->machine(), config, nodes);
     return place->second;
   };
   for (Step& step : history_)

@@ -1,35 +1,26 @@
 #pragma once
-// Which tokens may follow at a configuration of the stack machine. One engine serves all matchers of a grammar and a
+// Which tokens may follow at a configuration of a grammar. One engine serves all matchers of a grammar and a
 // vocabulary; what it finds out it keeps.
 //
-// Plain text (token_trie.h) is decided by length where all text is allowed up to some length, as in strings. The other
-// tokens are walked. What a token may do inside the rule that a place is in depends on the state alone; only how it
-// goes on behind the rule's end depends on the callers. So for each state there is one walk: its result is a set of
-// tokens, and the places in the trie where the rule may end and tokens go on. The mask of a configuration is the sets
-// of its states, and the subtrees at those places walked from where the callers go on. (XGrammar splits the vocabulary
-// so in advance; here a state pays when it is first reached.)
+// The vocabulary is sliced by length (token_trie.h). For a slice the automata count as far as its tokens reach and no
+// further: it is looked at with a machine whose states stand for all that no text of that length tells apart
+// (RuleAutomata::merged). So all places within a long string that has a maximal length, but for its last bytes, are one
+// configuration with one mask. A mask is the union of those of the slices, and unions are shared too.
 //
 // Not thread-safe: the engine thread's.
 
 #include <cstdint>
+#include <deque>
 #include <memory>
-#include <span>
-#include <unordered_map>
 #include <vector>
 
+#include "core/runtime/grammar/intern_index.h"
 #include "core/runtime/grammar/limits.h"
+#include "core/runtime/grammar/slice_masks.h"
 #include "core/runtime/grammar/stack_machine.h"
 #include "core/runtime/grammar/token_trie.h"
 
 namespace mlxr::grammar {
-
-// A few tokens are a list, many are bits.
-struct TokenSet {
-  std::vector<TokenId> list;
-  std::vector<std::uint64_t> bits;  // [mask_words]; empty: the list counts
-
-  std::size_t bytes() const { return list.size() * sizeof(TokenId) + bits.size() * sizeof(std::uint64_t); }
-};
 
 class MaskEngine {
  public:
@@ -44,61 +35,36 @@ class MaskEngine {
   // long as the engine.
   const TokenSet* mask(ConfigId config);
 
-  std::size_t bytes() const { return machine_.bytes() + mask_bytes_; }
+  std::size_t bytes() const;
 
  private:
-  struct Escape {  // the tokens below a node, which have left the rule there
-    const ByteTrie* trie;
-    std::uint32_t node;
+  // Slices that are looked at with the same machine.
+  struct Level {
+    std::unique_ptr<StackMachine> merged;  // nullptr: machine_
+    std::vector<NodeId> nodes;             // of machine_, by id: the node here
+    std::vector<ConfigId> configs;         // of machine_, by id: the configuration here
+    std::unique_ptr<SliceMasks> masks;
   };
-  struct StateMask {
-    TokenSet inside;
-    std::vector<Escape> escapes;
-  };
-  // All plain text of up to `all` characters may follow; with `none_longer`, nothing that begins with more.
-  struct TextReach {
-    int all = 0;
-    bool none_longer = false;
-  };
-  // Where a configuration is after any character of plain text.
-  struct TextStep {
-    enum Kind : std::uint8_t { kAll, kNone, kSome } kind = kSome;  // of the characters are allowed
-    std::vector<ConfigId> next;                                    // with kAll
+  struct Union {
+    std::vector<const TokenSet*> parts;
+    bool ends;
+    TokenSet set;
   };
 
-  // Of the vocabulary: TokenTrie::text(part), or mixed().
-  static constexpr std::size_t kMixed = std::size(TokenTrie::kLongerThan);
-  const ByteTrie& trie_of(std::size_t part) const { return part == kMixed ? trie_->mixed() : trie_->text(part); }
-
-  // These set the bits of what may follow in bits_; false when over the limit.
-  bool compose(ConfigId config, std::size_t part);
-  bool walk_escapes(const StateMask& part, ConfigId after);
-  // Below a node of the trie, where `config` is.
-  bool walk(const ByteTrie& trie, std::uint32_t root, ConfigId config, std::vector<Escape>* escapes);
-  const StateMask* state_mask(StateId state, std::size_t part);
-
-  const TextReach& text_reach(ConfigId config);
-  TextReach find_text_reach(ConfigId config);
-  const TextStep& text_step(ConfigId config);
-  TextStep find_text_step(ConfigId config);
-  void step_range(ConfigId config, int low, int high, std::vector<ConfigId>& out, bool& any_dead);
-
-  void set_token(TokenId token) {
-    bits_[static_cast<std::size_t>(token) / 64] |= std::uint64_t{1} << (static_cast<unsigned>(token) % 64);
-  }
-  void add_set(const TokenSet& set);
-  TokenSet take_bits();
+  void add_level(const GrammarLimits& limits, std::span<const StateId> merged, std::size_t first, std::size_t last);
+  // The configuration of the level for one of machine_.
+  ConfigId config_of(Level& level, ConfigId config);
+  const TokenSet* union_of(bool ends);  // of parts_
 
   StackMachine machine_;
   std::shared_ptr<const TokenTrie> trie_;
-  GrammarLimits limits_;
-  std::size_t mask_bytes_ = 0;
-  std::vector<std::unique_ptr<StateMask>> state_masks_[kMixed + 1];  // by part and state
-  std::vector<std::unique_ptr<TokenSet>> masks_;                     // by configuration
-  std::unordered_map<ConfigId, TextReach> text_reaches_;
-  std::unordered_map<ConfigId, TextStep> text_steps_;
-  std::vector<std::uint64_t> bits_;
-  std::vector<ConfigId> path_;
+  std::int64_t max_work_;
+  std::vector<Level> levels_;
+  std::vector<const TokenSet*> masks_;  // by configuration
+  std::deque<Union> unions_;
+  InternIndex union_index_;
+  std::size_t union_bytes_ = 0;
+  std::vector<const TokenSet*> parts_;
 };
 
 }  // namespace mlxr::grammar

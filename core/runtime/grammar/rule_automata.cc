@@ -8,6 +8,7 @@
 #include <fmt/core.h>
 
 #include "core/runtime/grammar/determinize.h"
+#include "core/runtime/grammar/merged_states.h"
 #include "core/runtime/grammar/strong_components.h"
 
 namespace mlxr::grammar {
@@ -145,6 +146,8 @@ class AutomataCompiler {
     }
   }
 
+  static constexpr std::size_t kMaxMergedStates = 20'000;  // of all copies of a rule together
+
   static bool is_narrow(const RuleNfa& automaton) {
     constexpr std::size_t kFewStates = 40;
     constexpr std::size_t kFewBytes = 32;
@@ -187,7 +190,8 @@ class AutomataCompiler {
           automaton.at(base + RuleNfa::kFinal).empties.push_back(call.target);
         }
       }
-      merged[rule] = rule != top_ && !components.recursive[rule] && (num_calls[rule] == 1 || is_narrow(automaton));
+      const bool small = is_narrow(automaton) && num_calls[rule] * automaton.states.size() <= kMaxMergedStates;
+      merged[rule] = rule != top_ && !components.recursive[rule] && (num_calls[rule] == 1 || small);
     }
     return {};
   }
@@ -300,6 +304,11 @@ class AutomataCompiler {
       out.rules_[rule] = {base, rank_[rule]};
       nfas_[rule] = {};
     }
+    MergedStates merged = merge_states(out.states_, kShortTexts);
+    out.merged_.resize(std::size(kShortTexts));
+    // Without long counts there is little to merge: then one machine does for all tokens, which is less to find out.
+    constexpr int kLongCount = 24;
+    if (merged.rounds > kLongCount) out.merged_ = std::move(merged.maps);
     return out;
   }
 

@@ -21,6 +21,9 @@
 
 namespace mlxr::grammar {
 
+// Bytes of short texts: tokens are sliced by whether they fit. Most are in the first slice.
+inline constexpr int kShortTexts[] = {16, 32, 128};
+
 struct AutomatonState {
   std::vector<ByteEdge> bytes;  // by `low`
   std::vector<CallEdge> calls;
@@ -44,6 +47,9 @@ class RuleAutomata {
   const RuleAutomaton& rule(RuleId id) const { return rules_[static_cast<std::size_t>(id)]; }
   std::size_t num_rules() const { return rules_.size(); }
   StateId root_start() const { return rules_.back().start; }
+  // By state, the state that stands for it when texts of at most kShortTexts[i] bytes are looked at (merged_states.h);
+  // empty when each stands for itself, and where too little would be merged.
+  std::span<const StateId> merged(std::size_t i) const { return merged_[i]; }
   // Whether the empty text is in the grammar.
   bool matches_empty() const { return matches_empty_; }
 
@@ -51,6 +57,7 @@ class RuleAutomata {
   friend class AutomataCompiler;
   std::vector<AutomatonState> states_;
   std::vector<RuleAutomaton> rules_;  // by rule; the last one is the root's caller. start -1: not in use
+  std::vector<std::vector<StateId>> merged_;
   bool matches_empty_ = false;
 };
 

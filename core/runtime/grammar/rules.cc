@@ -1,5 +1,7 @@
 #include "core/runtime/grammar/rules.h"
 
+#include <algorithm>
+
 #include <fmt/core.h>
 
 #include "core/base/check.h"
@@ -7,9 +9,15 @@
 namespace mlxr::grammar {
 namespace {
 
-// A count above this becomes calls of a rule that matches this many, so that the automaton of maxLength 10000 has a few
-// hundred states.
+// Up to this count (twice it, for what may be left out) a repetition is copies of its part, when that is one byte long
+// or otherwise.
+constexpr int kByteCopies = 128;
+constexpr int kCopies = 16;
+// Up to this count it is calls of a rule, one state each. Masks are shared between them (merged_states.h).
+constexpr int kCalls = 4096;
+// Larger counts, and those of parts that may match the empty text, become calls of a rule that matches so many.
 constexpr int kChunk = 128;
+constexpr int kMaxReadDepth = 16;
 
 }  // namespace
 
@@ -70,12 +78,19 @@ ExpressionId Rules::repeat(ExpressionId part, int low, int high) {
   }
   if (high == 0) return empty();
   if (low == 1 && high == 1) return part;
-  if (low <= kChunk && high <= 2 * kChunk)
+  const int copies = is_byte(part) ? kByteCopies : kCopies;
+  if (low <= copies && high <= 2 * copies)
+    return add({.kind = ExpressionKind::kRepeat, .low = low, .high = high, .parts = {part}});
+
+  const bool reads = surely_reads(part, kMaxReadDepth);
+  if (!reads && low <= kChunk && high <= 2 * kChunk)
     return add({.kind = ExpressionKind::kRepeat, .low = low, .high = high, .parts = {part}});
 
   // Shared by every copy.
   const RuleId one = add_rule("repeated");
   define(one, part);
+  if (reads && low <= kCalls && high <= 2 * kCalls)
+    return add({.kind = ExpressionKind::kRepeat, .low = low, .high = high, .parts = {rule(one)}});
   const ExpressionId item = at(part).kind == ExpressionKind::kSequence ? rule(one) : part;
   const int optional_count = high == kUnbounded ? kUnbounded : high - low;
   std::vector<ExpressionId> parts;
@@ -91,6 +106,36 @@ ExpressionId Rules::repeat(ExpressionId part, int low, int high) {
   else
     parts.push_back(at_most(item, optional_count));
   return sequence(std::move(parts));
+}
+
+bool Rules::is_byte(ExpressionId id) const {
+  const Expression& e = at(id);
+  return e.kind == ExpressionKind::kByteRange ||
+         (e.kind == ExpressionKind::kChars && chars_of(e).ranges().back().high < 0x80);
+}
+
+bool Rules::surely_reads(ExpressionId id, int max_depth) const {
+  if (max_depth == 0) return false;
+  const Expression& e = at(id);
+  const auto reads = [&](ExpressionId part) { return surely_reads(part, max_depth - 1); };
+  switch (e.kind) {
+    case ExpressionKind::kLiteral:
+      return !text_of(e).empty();
+    case ExpressionKind::kNever:
+    case ExpressionKind::kChars:
+    case ExpressionKind::kByteRange:
+      return true;
+    case ExpressionKind::kSequence:
+      return std::any_of(e.parts.begin(), e.parts.end(), reads);
+    case ExpressionKind::kChoice:
+      return std::all_of(e.parts.begin(), e.parts.end(), reads);
+    case ExpressionKind::kRepeat:
+      return e.low > 0 && reads(e.parts[0]);
+    case ExpressionKind::kRule:  // may be undefined yet
+    case ExpressionKind::kGraph:
+      return false;
+  }
+  return false;
 }
 
 ExpressionId Rules::exactly(ExpressionId part, int count) {

@@ -71,7 +71,7 @@ class Rules {
   ExpressionId sequence(std::vector<ExpressionId> parts);
   ExpressionId choice(std::vector<ExpressionId> parts);
   ExpressionId optional(ExpressionId part) { return repeat(part, 0, 1); }
-  // Requires 0 <= low and low <= high or high == kUnbounded. Counts over a few hundred become rules of rules.
+  // Requires 0 <= low and low <= high or high == kUnbounded. Counts over a few hundred become calls of rules.
   ExpressionId repeat(ExpressionId part, int low, int high);
   ExpressionId graph(Graph graph);
   ExpressionId rule(RuleId rule);
@@ -100,6 +100,9 @@ class Rules {
 
  private:
   ExpressionId add(Expression expression);
+  bool is_byte(ExpressionId id) const;  // and nothing else
+  // Whether the empty text does not match; false when that does not show.
+  bool surely_reads(ExpressionId id, int max_depth) const;
   ExpressionId exactly(ExpressionId part, int count);
   ExpressionId at_most(ExpressionId part, int count);
 

@@ -7,6 +7,8 @@
 namespace mlxr::grammar {
 namespace {
 
+constexpr NodeId kNotImported = -1;
+
 std::uint64_t hash_places(std::span<const Place> places, std::uint64_t seed) {
   std::uint64_t hash = seed;
   for (const Place& place : places) {
@@ -23,14 +25,14 @@ void sort_unique(std::vector<Place>& places) {
 
 }  // namespace
 
-StackMachine::StackMachine(const RuleAutomata& automata, const GrammarLimits& limits)
-    : automata_(automata), max_places_(limits.max_places), work_left_(limits.max_work) {
+StackMachine::StackMachine(const RuleAutomata& automata, const GrammarLimits& limits, std::span<const StateId> merged)
+    : automata_(automata), merged_(merged), max_places_(limits.max_places), work_left_(limits.max_work) {
   nodes_.resize(2);
 }
 
 ConfigId StackMachine::root() {
   if (root_ != kNotMade) return root_;
-  reached_.assign(1, {automata_.root_start(), kRootNode});
+  reached_.assign(1, {merged(automata_.root_start()), kRootNode});
   ends_ = automata_.matches_empty();
   leaves_ = false;
   root_ = make_config();
@@ -75,7 +77,7 @@ ConfigId StackMachine::make_next(ConfigId config, std::uint8_t byte) {
       } else {
         low = std::max<int>(low, edge.low);
         high = std::min<int>(high, edge.high);
-        reached_.push_back({edge.target, place.node});
+        reached_.push_back({merged(edge.target), place.node});
       }
     }
   }
@@ -173,7 +175,7 @@ void StackMachine::add_calls(Place place) {
       for (const Place& back : returns_of(place.node))
         calls_.push_back({rank, edge.rule, back});
     } else {
-      calls_.push_back({rank, edge.rule, {edge.target, place.node}});
+      calls_.push_back({rank, edge.rule, {merged(edge.target), place.node}});
     }
   }
 }
@@ -196,7 +198,7 @@ bool StackMachine::add_called_places(std::size_t begin) {
     }
     sort_unique(backs_);
     work_left_ -= static_cast<std::int64_t>(backs_.size());
-    const Place called{automata_.rule(rule).start, node_of(backs_)};
+    const Place called{merged(automata_.rule(rule).start), node_of(backs_)};
     places_.push_back(called);
     if (places_.size() - begin > max_places_) return false;
     const std::size_t old_size = calls_.size();
@@ -237,40 +239,42 @@ int StackMachine::only_byte(ConfigId config) const {
   return only;
 }
 
-ConfigId StackMachine::import(const StackMachine& other, ConfigId config) {
+ConfigId StackMachine::import(const StackMachine& other, ConfigId config, std::vector<NodeId>& nodes) {
   if (config < 0) return config;
-  // Nodes refer to older nodes only.
-  std::vector<NodeId> needed;
-  const auto need = [&](std::span<const Place> places) {
-    for (const Place& place : places)
-      if (place.node > kBottomNode) needed.push_back(place.node);
-  };
-  need(other.kernel(config));
-  std::vector<bool> seen(other.nodes_.size());
-  std::vector<NodeId> all;
-  while (!needed.empty()) {
-    const NodeId node = needed.back();
-    needed.pop_back();
-    if (seen[static_cast<std::size_t>(node)]) continue;
-    seen[static_cast<std::size_t>(node)] = true;
-    all.push_back(node);
-    need(other.returns_of(node));
-  }
-  std::sort(all.begin(), all.end());
-  std::unordered_map<NodeId, NodeId> ids{{kRootNode, kRootNode}, {kBottomNode, kBottomNode}};
-  const auto translate = [&](std::span<const Place> places) {
-    std::vector<Place> out;
-    for (const Place& place : places)
-      out.push_back({place.state, ids.at(place.node)});
-    std::sort(out.begin(), out.end());
-    return out;
-  };
-  for (const NodeId node : all)
-    ids[node] = node_of(translate(other.returns_of(node)));
-  reached_ = translate(other.kernel(config));
+  if (nodes.size() < other.nodes_.size()) nodes.resize(other.nodes_.size(), kNotImported);
+  nodes[kRootNode] = kRootNode;
+  nodes[kBottomNode] = kBottomNode;
+  for (const Place& place : other.kernel(config))
+    import_node(other, place.node, nodes);
+  reached_ = translate(other.kernel(config), nodes);
   ends_ = other.ends(config);
   leaves_ = other.leaves(config);
   return make_config();
+}
+
+void StackMachine::import_node(const StackMachine& other, NodeId node, std::vector<NodeId>& nodes) {
+  // Nodes refer to older nodes only.
+  std::vector<NodeId> needed{node};
+  while (!needed.empty()) {
+    const NodeId last = needed.back();
+    const std::size_t before = needed.size();
+    if (nodes[static_cast<std::size_t>(last)] == kNotImported) {
+      for (const Place& place : other.returns_of(last))
+        if (nodes[static_cast<std::size_t>(place.node)] == kNotImported) needed.push_back(place.node);
+      if (needed.size() > before) continue;
+      work_left_ -= static_cast<std::int64_t>(other.returns_of(last).size());
+      nodes[static_cast<std::size_t>(last)] = node_of(translate(other.returns_of(last), nodes));
+    }
+    needed.pop_back();
+  }
+}
+
+std::vector<Place> StackMachine::translate(std::span<const Place> places, const std::vector<NodeId>& nodes) const {
+  std::vector<Place> out;
+  for (const Place& place : places)
+    out.push_back({merged(place.state), nodes[static_cast<std::size_t>(place.node)]});
+  sort_unique(out);
+  return out;
 }
 
 std::size_t StackMachine::bytes() const {

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -43,8 +44,9 @@ struct Place {
 
 class StackMachine {
  public:
-  // The automata must outlive the machine.
-  StackMachine(const RuleAutomata& automata, const GrammarLimits& limits);
+  // The automata must outlive the machine. With `merged` (RuleAutomata::merged) every state is replaced by the one that
+  // stands for it: the machine is then right about short texts only, and has fewer configurations.
+  StackMachine(const RuleAutomata& automata, const GrammarLimits& limits, std::span<const StateId> merged = {});
 
   // At the beginning of a text.
   ConfigId root();
@@ -73,8 +75,9 @@ class StackMachine {
   // The only byte that a text may go on with, or -1 when there are none or several.
   int only_byte(ConfigId config) const;
 
-  // The configuration of another machine over the same automata.
-  ConfigId import(const StackMachine& other, ConfigId config);
+  // The configuration of another machine over the same automata. `nodes` belongs to the pair of machines: what was
+  // imported before; it begins empty.
+  ConfigId import(const StackMachine& other, ConfigId config, std::vector<NodeId>& nodes);
 
   // Work done since the budget was set; next() gives kOverLimit beyond it.
   void set_work_budget(std::int64_t budget) { work_left_ = budget; }
@@ -118,15 +121,19 @@ class StackMachine {
   bool add_called_places(std::size_t begin);
   void add_calls(Place place);
   NodeId node_of(std::span<const Place> returns);
+  void import_node(const StackMachine& other, NodeId node, std::vector<NodeId>& nodes);
+  std::vector<Place> translate(std::span<const Place> places, const std::vector<NodeId>& nodes) const;
+  StateId merged(StateId state) const { return merged_.empty() ? state : merged_[static_cast<std::size_t>(state)]; }
 
   const RuleAutomata& automata_;
+  std::span<const StateId> merged_;
   std::size_t max_places_;
   std::int64_t work_left_;
   std::vector<Config> configs_;
   std::vector<Place> places_;
   std::vector<Node> nodes_;
   std::vector<Place> returns_;
-  std::vector<Row> rows_;
+  std::deque<Row> rows_;  // growing moves none
   InternIndex config_index_;
   InternIndex node_index_;
   std::unordered_map<StateId, ConfigId> state_configs_;

@@ -8,8 +8,6 @@
 namespace mlxr {
 namespace {
 
-constexpr int kTextLengths[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 24, 40, kAnyLength};
-
 // Characters of a plain text, -1 when `bytes` is none.
 int plain_characters(std::string_view bytes) {
   int count = 0;
@@ -46,22 +44,34 @@ TokenTrie::TokenTrie(std::span<const VocabularyToken> tokens) {
     spellings_.push_back(special ? grammar::token_spelling(id, tokens[i].end_of_generation) : tokens[i].bytes);
     if (tokens[i].end_of_generation) end_of_generation_.push_back(id);
   }
-  for (const int length : kTextLengths)
-    text_tokens_.push_back({length, std::vector<std::uint64_t>(mask_words())});
-  std::vector<grammar::ByteTrie::Entry> text[std::size(kLongerThan)];
+  for (std::size_t slice = 0; slice < kNumSlices; ++slice)
+    fill_slice(slice);
+}
+
+void TokenTrie::fill_slice(std::size_t index) {
+  TokenSlice& slice = slices_[index];
+  const bool last = index + 1 == kNumSlices;
+  const std::size_t longer_than = index == 0 ? 0 : static_cast<std::size_t>(grammar::kShortTexts[index - 1]);
+  // Text of a known length is worth a mask only where the tokens are many.
+  if (index == 0)
+    for (int length = 1; length < grammar::kShortTexts[0]; ++length)
+      slice.text_tokens.push_back({length, std::vector<std::uint64_t>(mask_words())});
+  slice.text_tokens.push_back({kAnyLength, std::vector<std::uint64_t>(mask_words())});
+  slice.mixed_mask.resize(mask_words());
+  std::vector<grammar::ByteTrie::Entry> text;
   std::vector<grammar::ByteTrie::Entry> mixed;
   for (std::size_t i = 0; i < spellings_.size(); ++i) {
-    if (spellings_[i].empty()) continue;
+    const std::size_t size = spellings_[i].size();
+    if (size <= longer_than || (!last && size > static_cast<std::size_t>(grammar::kShortTexts[index]))) continue;
     const int characters = plain_characters(spellings_[i]);
-    if (characters < 0) mixed.push_back({spellings_[i], static_cast<TokenId>(i)});
-    for (std::size_t t = 0; t < std::size(kLongerThan); ++t)
-      if (characters > kLongerThan[t]) text[t].push_back({spellings_[i], static_cast<TokenId>(i)});
-    for (TextTokens& length : text_tokens_)
-      if (characters >= 0 && characters <= length.max_characters) length.mask[i / 64] |= std::uint64_t{1} << (i % 64);
+    const std::uint64_t bit = std::uint64_t{1} << (i % 64);
+    if (characters < 0) slice.mixed_mask[i / 64] |= bit;
+    (characters < 0 ? mixed : text).push_back({spellings_[i], static_cast<TokenId>(i)});
+    for (TextTokens& length : slice.text_tokens)
+      if (characters >= 0 && characters <= length.max_characters) length.mask[i / 64] |= bit;
   }
-  for (std::size_t t = 0; t < std::size(kLongerThan); ++t)
-    text_[t] = grammar::ByteTrie(std::move(text[t]));
-  mixed_ = grammar::ByteTrie(std::move(mixed));
+  slice.text = grammar::ByteTrie(std::move(text));
+  slice.mixed = grammar::ByteTrie(std::move(mixed));
 }
 
 bool TokenTrie::is_end_of_generation(TokenId token) const {
@@ -69,8 +79,9 @@ bool TokenTrie::is_end_of_generation(TokenId token) const {
 }
 
 bool TokenTrie::has_longer(std::string_view bytes) const {
-  for (const grammar::ByteTrie* trie : {&text_[0], &mixed_}) {
-    const auto nodes = trie->nodes();
+  for (std::size_t part = 0; part < 2 * kNumSlices; ++part) {
+    const TokenSlice& slice = slices_[part / 2];
+    const auto nodes = (part % 2 == 0 ? slice.text : slice.mixed).nodes();
     std::uint32_t node = 0;
     std::size_t depth = 0;
     for (; depth < bytes.size(); ++depth) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/runtime/grammar/byte_trie.h"
+#include "core/runtime/grammar/rule_automata.h"
 #include "core/runtime/tokenizer/tokenizer.h"
 
 namespace mlxr {
@@ -23,7 +24,15 @@ inline constexpr int kAnyLength = 1 << 20;
 
 struct TextTokens {
   int max_characters;               // kAnyLength: any number
-  std::vector<std::uint64_t> mask;  // [mask_words()] the tokens of plain text of at most so many characters
+  std::vector<std::uint64_t> mask;  // [mask_words()] the slice's plain text of at most so many characters
+};
+
+// Tokens of about as many bytes.
+struct TokenSlice {
+  grammar::ByteTrie text;                 // plain text
+  grammar::ByteTrie mixed;                // the others
+  std::vector<TextTokens> text_tokens;    // by length
+  std::vector<std::uint64_t> mixed_mask;  // [mask_words()] all of `mixed`
 };
 
 class TokenTrie {
@@ -50,22 +59,19 @@ class TokenTrie {
   }
   bool is_end_of_generation(TokenId token) const;
   std::span<const TokenId> end_of_generation() const { return end_of_generation_; }
-  // Plain text of more than kLongerThan[i] characters.
-  static constexpr int kLongerThan[] = {0, 12, 40};
-  const grammar::ByteTrie& text(std::size_t i) const { return text_[i]; }
-  const grammar::ByteTrie& mixed() const { return mixed_; }                 // all other tokens
-  std::span<const TextTokens> text_tokens() const { return text_tokens_; }  // by length
+  // Tokens of at most grammar::kShortTexts[i] bytes that are in no slice before; the last has those that are longer.
+  static constexpr std::size_t kNumSlices = std::size(grammar::kShortTexts) + 1;
+  const TokenSlice& slice(std::size_t i) const { return slices_[i]; }
   // Whether some token begins with `bytes` and goes on.
   bool has_longer(std::string_view bytes) const;
 
  private:
   explicit TokenTrie(std::span<const VocabularyToken> tokens);
+  void fill_slice(std::size_t index);
 
   std::vector<std::string> spellings_;
   std::vector<TokenId> end_of_generation_;  // sorted
-  grammar::ByteTrie text_[std::size(kLongerThan)];
-  grammar::ByteTrie mixed_;
-  std::vector<TextTokens> text_tokens_;
+  TokenSlice slices_[kNumSlices];
 };
 
 }  // namespace mlxr
