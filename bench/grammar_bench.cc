@@ -8,9 +8,9 @@
 // for the first time; warm rounds use what the rounds before found out, as requests with the same grammar do. Prints
 // one JSON object: for each case microseconds a token (mean and percentiles) of both kinds, and the time to compile.
 //
-// Measured with Llama 3's 128,000 tokens on a core of an AMD EPYC, microseconds a token over all cases: cold 44 in the
-// mean (11 to 17 for free JSON and simple schemas, 79 where strings have patterns and long maximal lengths), 757 at
-// p99, 2,344 at p99.9; warm 1.3 in the mean, 5 at p99.9.
+// Measured with Llama 3's 128,000 tokens on a busy core of an AMD EPYC, microseconds a token in the mean: cold 20 to 25
+// for JSON and simple schemas, 44 for one with patterns, formats and maximal lengths, 66 and 72 for counted text and
+// tags; warm 1 to 2. docs/grammar.md has more.
 
 #include <algorithm>
 #include <cstdio>

@@ -2,8 +2,7 @@
 //
 // usage: node grammar_llamacpp.mjs MODEL.gguf CASES [ROUNDS [PART_OF_A_NAME [EVERY]]]
 //   CASES is bench/grammar_cases.inc; its GBNF grammars are run. EVERY: masks of every so many tokens only.
-//   MODEL's weights do not matter, only its vocabulary; with a config.json of one layer, 64 wide:
-//     mlxr synth --shape config.json --tokenizer FOLDER --type F16 -o MODEL.gguf
+//   MODEL's weights do not matter, only its vocabulary: one layer, 64 wide, is enough.
 //   needs the npm package node-llama-cpp, whose prebuilt libraries hold one variant a processor generation
 //
 // mask: the grammar applied to the logits of the whole vocabulary, as a mask is: greedy sampling with the grammar less

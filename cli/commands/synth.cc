@@ -13,7 +13,6 @@
 #include "core/io/json_file.h"
 #include "core/models/config_reader.h"
 #include "core/runtime/convert/synthetic_model.h"
-#include "core/runtime/tokenizer/load_tokenizer.h"
 
 namespace mlxr::cli {
 namespace {
@@ -22,7 +21,6 @@ struct SynthOptions {
   std::string shape;
   std::string type = "Q4_K_M";
   std::string out;
-  std::string tokenizer;
   std::uint64_t seed = 1;
 };
 
@@ -37,19 +35,14 @@ Result<ModelConfig> shape_config(const std::string& shape) {
 Status synth(const SynthOptions& options, Output& output) {
   MLXR_ASSIGN_OR_RETURN(const ModelConfig config, shape_config(options.shape));
   MLXR_ASSIGN_OR_RETURN(const QuantMix mix, find_quant_mix(options.type));
-  std::unique_ptr<Tokenizer> tokenizer;
-  if (!options.tokenizer.empty()) {
-    MLXR_ASSIGN_OR_RETURN(tokenizer, load_tokenizer(options.tokenizer));
-  }
   Progress progress({.label = "Writing", .unit = ProgressUnit::kBytes});
   std::uint64_t bytes = 0;
-  const auto report = [&](std::uint64_t done, std::uint64_t total) {
-    progress.set_total(total);
-    progress.update(done);
-    bytes = total;
-  };
   MLXR_RETURN_IF_ERROR(write_synthetic_model(
-      config, options.out, {.mix = mix, .seed = options.seed, .tokenizer = tokenizer.get(), .progress = report}));
+      config, options.out, {.mix = mix, .seed = options.seed, .progress = [&](std::uint64_t done, std::uint64_t total) {
+                              progress.set_total(total);
+                              progress.update(done);
+                              bytes = total;
+                            }}));
   progress.finish();
   if (output.json()) {
     output.write_json({{"file", options.out}, {"type", mix.name}, {"tensor_bytes", bytes}});
@@ -68,7 +61,6 @@ CommandBody declare_synth(CLI::App& app) {
       ->required();
   app.add_option("--type", options->type, "type or mix of the weights: " + quant_mix_names())->capture_default_str();
   app.add_option("-o,--out", options->out, "GGUF file to write")->required();
-  app.add_option("--tokenizer", options->tokenizer, "file or folder with the vocabulary; bytes unless given");
   app.add_option("--seed", options->seed, "seed of the random numbers")->capture_default_str();
   return [options](Output& output) { return synth(*options, output); };
 }

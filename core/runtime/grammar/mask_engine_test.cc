@@ -15,7 +15,6 @@
 namespace mlxr {
 namespace {
 
-using grammar_testing::accept_bytes;
 using grammar_testing::allowed;
 using grammar_testing::byte_trie;
 using grammar_testing::gbnf;
@@ -142,18 +141,6 @@ TEST(MaskEngine, AgreesAlongRandomTokens) {
       ASSERT_FALSE(choices.empty()) << c.name;
       ASSERT_TRUE(matcher.accept(choices[random() % choices.size()]));
     }
-  }
-}
-
-TEST(MaskEngine, SharesMasksWithinLongStrings) {
-  const auto grammar = Grammar::from_json_schema(R"({"type": "string", "maxLength": 2000})");
-  ASSERT_TRUE(grammar.ok());
-  GrammarMatcher matcher(*grammar, vocabulary());
-  ASSERT_TRUE(accept_bytes(matcher, "\"" + repeat("words ", 10)));
-  const std::uint64_t* first = matcher.mask().data();
-  for (int i = 0; i < 40; ++i) {
-    ASSERT_TRUE(accept_bytes(matcher, "and more words, "));
-    EXPECT_EQ(matcher.mask().data(), first) << i;
   }
 }
 
