@@ -13,11 +13,12 @@ namespace mlxr::server {
 namespace {
 
 constexpr std::size_t kMaxUnknownWarnings = 16;
-constexpr std::size_t kShownBytes = 40;
+constexpr std::size_t kShownValueBytes = 40;
+constexpr std::size_t kShownPathBytes = 160;
 
-std::string shortened(const std::string& text) {
-  if (text.size() <= kShownBytes) return text;
-  return text.substr(0, complete_utf8_prefix(std::string_view(text).substr(0, kShownBytes))) + "...";
+std::string shortened(const std::string& text, std::size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  return text.substr(0, complete_utf8_prefix(std::string_view(text).substr(0, max_bytes))) + "...";
 }
 
 bool asks_for_nothing(const Json& value) {
@@ -60,13 +61,14 @@ void RequestNotes::fail(ApiErrorKind kind, const std::string& field, const std::
 
 void RequestNotes::invalid(const std::string& field, const std::string& what) {
   fail(ApiErrorKind::kInvalidRequest, field,
-       field.empty() ? fmt::format("the request {}", what) : fmt::format("field '{}' {}", shortened(field), what));
+       field.empty() ? fmt::format("the request {}", what)
+                     : fmt::format("field '{}' {}", shortened(field, kShownPathBytes), what));
 }
 
 std::string describe_json(const Json& value) {
   switch (value.type()) {
     case Json::value_t::string:
-      return "the string " + json_quoted(shortened(value.get_ref<const std::string&>()));
+      return "the string " + json_quoted(shortened(value.get_ref<const std::string&>(), kShownValueBytes));
     case Json::value_t::boolean:
       return value.get<bool>() ? "true" : "false";
     case Json::value_t::array:
@@ -278,7 +280,7 @@ void JsonFields::finish() {
   for (const auto& [key, value] : object_.get_ref<const Json::object_t&>()) {
     if (known_[index++]) continue;
     if (num_unknown++ < kMaxUnknownWarnings) {
-      notes_.warn(fmt::format("unknown field '{}' was ignored", shortened(path_of(key))));
+      notes_.warn(fmt::format("unknown field '{}' was ignored", shortened(path_of(key), kShownPathBytes)));
     }
   }
   if (num_unknown > kMaxUnknownWarnings) {

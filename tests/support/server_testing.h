@@ -1,12 +1,20 @@
 #pragma once
 // What tests of dialects stand on: an exchange that records, an answer that is a list of events, a service that keeps
 // the calls it gets. One thread; work that is posted runs when the test says so.
+//
+// An exchange that is neither answered nor left holds itself through its callbacks: end such a test with
+// peer_leaves().
+//
+// With MLXR_RECORD_ANSWERS=FILE in the environment every whole answer is appended to the file, for
+// scripts/check_openapi.py.
 
-#include <any>
+#include <cstdlib>
 #include <deque>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,8 +27,26 @@
 
 namespace mlxr::test {
 
+// Appends one line to the file of records, when there is one.
+inline void record_line(const nlohmann::ordered_json& line) {
+  const char* file = std::getenv("MLXR_RECORD_ANSWERS");
+  if (file == nullptr) return;
+  using Dump = nlohmann::ordered_json::error_handler_t;
+  std::ofstream(file, std::ios::app) << line.dump(-1, ' ', false, Dump::replace) << "\n";
+}
+
 class RecordingExchange : public http::Exchange {
  public:
+  ~RecordingExchange() override {
+    if (request_.target.empty() || (!whole && !ended)) return;
+    record_line({{"method", std::string(http::method_name(request_.method))},
+                 {"path", request_.target},
+                 {"request", request_.body},
+                 {"status", status},
+                 {"content_type", header("Content-Type")},
+                 {"body", body}});
+  }
+
   http::Request& request() override { return request_; }
 
   void respond(http::Response response) override {
@@ -280,6 +306,19 @@ inline server::AnswerStamp fixed_stamp(std::int64_t now = 1'700'000'000) {
   return stamp;
 }
 
+// Each route of the program once.
+inline void record_routes(const http::Router& router) {
+  static std::set<std::string> seen;
+  nlohmann::ordered_json routes = nlohmann::ordered_json::array();
+  for (const http::Route& route : router.routes()) {
+    const std::string method(http::method_name(route.method));
+    if (seen.insert(method + route.pattern).second) {
+      routes.push_back(nlohmann::ordered_json::array({method, route.pattern}));
+    }
+  }
+  if (!routes.empty()) record_line({{"routes", std::move(routes)}});
+}
+
 // Finds the route, runs its handler and what it posts.
 inline std::shared_ptr<RecordingExchange> send(const http::Router& router, http::Method method, const std::string& path,
                                                std::string body = {},
@@ -302,6 +341,7 @@ inline std::shared_ptr<RecordingExchange> send(const http::Router& router, http:
                                equals == std::string::npos ? std::string() : pair.substr(equals + 1));
     at = end;
   }
+  record_routes(router);
   const http::Router::Match match = router.find(method, request.path);
   if (match.route == nullptr) {
     exchange->respond(router.error(request.path, match.allowed.empty() ? 404 : 405, "no such route"));
