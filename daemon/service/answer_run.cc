@@ -35,6 +35,7 @@ void AnswerRun::note_received() {
 }
 
 void AnswerRun::resolve() {
+  const std::lock_guard working(work_mutex_);
   if (options_.model.empty()) return fail(invalid_argument("model: it is empty"));
   Result<ResolvedModel> found = service_.resolve(options_.model);
   if (!found.ok()) {
@@ -57,7 +58,13 @@ void AnswerRun::show_load(double fraction) {
   emit(LoadProgress{fraction});
 }
 
+void AnswerRun::refuse(const Status& status, AnswerFailed::Kind kind) {
+  const std::lock_guard working(work_mutex_);
+  fail(status, kind);
+}
+
 void AnswerRun::model_ready(EnginePool::Lease lease) {
+  const std::lock_guard working(work_mutex_);
   load_ms_ = ms_since_arrival();
   const auto keep_alive = options_.keep_alive    ? *options_.keep_alive
                           : resolved_.keep_alive ? *resolved_.keep_alive
@@ -88,15 +95,20 @@ void AnswerRun::attach(std::vector<std::shared_ptr<ResponseStream>> streams) {
     late = ended_;
     attached_ = !late;
     if (!late) streams_ = streams;
+    // The engine tells of the end.
+    if (cancelled_ || late) {
+      for (const auto& stream : streams)
+        stream->cancel();
+    }
   }
-  if (late) {
-    for (const auto& stream : streams)
-      stream->cancel();
-    return;
+  if (late) return;
+  if (streams.empty()) return complete();
+  // Streams do not keep the run alive; the table of open requests does.
+  for (const auto& stream : streams) {
+    stream->on_event([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->wake();
+    });
   }
-  if (streams_.empty()) return complete();
-  for (const auto& stream : streams)
-    stream->on_event([self = shared_from_this()] { self->wake(); });
 }
 
 void AnswerRun::wake() {
@@ -105,16 +117,17 @@ void AnswerRun::wake() {
 }
 
 void AnswerRun::pump() {
-  const std::lock_guard pumping(pump_mutex_);
+  const std::lock_guard working(work_mutex_);
   scheduled_ = false;
+  bool started = false;
   {
     const std::lock_guard lock(mutex_);
     if (ended_) return;
+    started = std::string_view(state_) != "queued";
   }
   for (std::size_t i = 0; i < streams_.size(); ++i) {
     while (std::optional<Event> event = streams_[i]->try_next()) {
       if (const auto* failed = std::get_if<FailedEvent>(&*event)) {
-        const bool started = std::string_view(state_) != "queued";
         return fail(failed->status, started ? AnswerFailed::Kind::kOther : kind_of_refusal(failed->status));
       }
       const bool over = std::holds_alternative<DoneEvent>(*event);
@@ -188,21 +201,32 @@ AnswerTimings AnswerRun::timings() const {
   return {.load_ms = load_ms_, .total_ms = ms_since_arrival()};
 }
 
-void AnswerRun::cancel_with(const Status& status) {
+void AnswerRun::cancel() {
   std::vector<std::shared_ptr<ResponseStream>> streams;
   {
     const std::lock_guard lock(mutex_);
     if (ended_) return;
+    cancelled_ = true;
     if (attached_) streams = streams_;
+    // A worker ends what no engine has. It may be attached by then.
+    if (!attached_) service_.post_preparing([self = shared_from_this()] { self->drop_cancelled(); });
   }
-  if (streams.empty()) return fail(status);
-  // The engine tells of the end.
   for (const auto& stream : streams)
     stream->cancel();
 }
 
+void AnswerRun::drop_cancelled() {
+  const std::lock_guard working(work_mutex_);
+  {
+    const std::lock_guard lock(mutex_);
+    if (attached_) return;  // attach() has seen the flag
+  }
+  fail(mlxr::cancelled("the request was cancelled"));
+}
+
 void AnswerRun::abandon() {
-  fail(cancelled("the service is shutting down"));
+  const std::lock_guard working(work_mutex_);
+  fail(mlxr::cancelled("the service is shutting down"));
 }
 
 void AnswerRun::note_queued(std::int64_t prompt_tokens) {

@@ -2,8 +2,8 @@
 // AnswerRun: one call on its way through the service. It waits for its model, prepares and submits its work on a
 // worker, turns the engine's events into those of an answer, and ends exactly once, whatever happens.
 //
-// Threads: resolve(), model_ready() and what they call run on workers; engine events are taken on workers, one at a
-// time; cancel() comes from anywhere.
+// Threads: all work on a run is done by workers, one at a time (work_mutex_); cancel() and describe() come from
+// anywhere and wait for none of it.
 
 #include <atomic>
 #include <chrono>
@@ -30,16 +30,15 @@ class AnswerRun : public AnswerStream, public std::enable_shared_from_this<Answe
   std::optional<AnswerEvent> next() override { return queue_.next(); }
   bool finished() const override { return queue_.finished(); }
   void on_event(std::function<void()> notify) override { queue_.on_event(std::move(notify)); }
-  void cancel() override { cancel_with(cancelled("the request was cancelled")); }
+  void cancel() override;
 
   // What the service calls, in this order.
   void note_received();
   void resolve();
   void show_load(double fraction);
   void model_ready(EnginePool::Lease lease);
-  void fail(Status status, AnswerFailed::Kind kind = AnswerFailed::Kind::kOther);
-  void cancel_with(const Status& status);
-  // Ends it at once and for good, whatever the engine still does: the service goes away.
+  void refuse(const Status& status, AnswerFailed::Kind kind);
+  // The service goes away, and its workers have ended.
   void abandon();
 
   OpenRequest describe() const;
@@ -57,6 +56,8 @@ class AnswerRun : public AnswerStream, public std::enable_shared_from_this<Answe
   // All streams have ended well.
   virtual void complete() = 0;
 
+  // Ends it with an error. Nothing happens when it has ended.
+  void fail(Status status, AnswerFailed::Kind kind = AnswerFailed::Kind::kOther);
   LocalModelService& service() { return service_; }
   void emit(AnswerEvent event) { queue_.push(std::move(event)); }
   void done(AnswerDone done);
@@ -75,6 +76,7 @@ class AnswerRun : public AnswerStream, public std::enable_shared_from_this<Answe
  private:
   using Clock = std::chrono::steady_clock;
 
+  void drop_cancelled();
   void attach(std::vector<std::shared_ptr<ResponseStream>> streams);
   void wake();
   void pump();
@@ -89,21 +91,20 @@ class AnswerRun : public AnswerStream, public std::enable_shared_from_this<Answe
   EventQueue queue_;
   const Clock::time_point arrival_ = Clock::now();
   double load_ms_ = 0.0;
-  double queued_at_ms_ = 0.0;
 
+  std::mutex work_mutex_;  // held by the worker that works on it
   mutable std::mutex mutex_;
   bool ended_ = false;  // guarded by mutex_, like all below
-  bool attached_ = false;
+  bool cancelled_ = false;
+  bool attached_ = false;  // streams_ are there
   const char* state_ = "loading";
   std::int64_t prompt_tokens_ = 0;
   std::int64_t generated_tokens_ = 0;
   std::string model_;
   std::optional<EnginePool::Lease> lease_;
 
-  // Written once, before any event is taken.
-  std::vector<std::shared_ptr<ResponseStream>> streams_;
-  std::atomic<bool> scheduled_{false};
-  std::mutex pump_mutex_;  // held while events are taken
+  std::vector<std::shared_ptr<ResponseStream>> streams_;  // written once, under mutex_ too
+  std::atomic<bool> scheduled_{false};                    // pump() is posted
   std::size_t num_over_ = 0;
 };
 

@@ -72,18 +72,18 @@ Result<std::vector<std::shared_ptr<ResponseStream>>> EmbedRun::submit(Engine& en
     total += num_tokens_.back();
     request.inputs.push_back(std::move(tokens));
   }
-  emit(AnswerStarted{.model = facts_.model, .prompt_tokens = total, .warnings = warnings_, .load_ms = load_ms()});
-  if (request.inputs.empty()) return std::vector<std::shared_ptr<ResponseStream>>();
-  Pooling own = Pooling::kMean;
-  if (const auto entry = service().texts().open(resolved().path); entry.ok()) {
-    own = (*entry)->facts.pooling.value_or(own);
+  std::vector<std::shared_ptr<ResponseStream>> streams;
+  if (!request.inputs.empty()) {
+    const FileFacts facts = file_facts(engine.model().source(), resolved().path);
+    request.pooling = call_.pooling.value_or(facts.pooling.value_or(Pooling::kMean));
+    request.normalize = false;
+    request.origin = call_.options.origin;
+    MLXR_ASSIGN_OR_RETURN(auto stream, engine.embed(std::move(request)));
+    streams.push_back(std::move(stream));
   }
-  request.pooling = call_.pooling.value_or(own);
-  request.normalize = false;
-  request.origin = call_.options.origin;
+  emit(AnswerStarted{.model = facts_.model, .prompt_tokens = total, .warnings = warnings_, .load_ms = load_ms()});
   note_queued(total);
-  MLXR_ASSIGN_OR_RETURN(auto stream, engine.embed(std::move(request)));
-  return std::vector<std::shared_ptr<ResponseStream>>{std::move(stream)};
+  return streams;
 }
 
 void EmbedRun::take(std::size_t /*stream*/, Event& event) {

@@ -107,9 +107,10 @@ Result<std::vector<std::shared_ptr<ResponseStream>>> GenerateRun::submit(Engine&
     return std::vector<std::shared_ptr<ResponseStream>>();
   }
   MLXR_ASSIGN_OR_RETURN(GenerateRequest request, request_for(engine, text, model, prompt));
+  // What the engine refuses has not started.
+  MLXR_ASSIGN_OR_RETURN(auto stream, engine.generate(std::move(request)));
   tell_start(prompt);
   note_queued(static_cast<std::int64_t>(prompt.tokens.size()));
-  MLXR_ASSIGN_OR_RETURN(auto stream, engine.generate(std::move(request)));
   return std::vector<std::shared_ptr<ResponseStream>>{std::move(stream)};
 }
 

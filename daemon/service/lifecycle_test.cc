@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "tests/support/service_testing.h"
+#include "tests/support/temp_dir.h"
 
 namespace mlxr {
 namespace {
@@ -273,6 +274,29 @@ TEST(ServiceQueries, AnswerWithoutLoading) {
   ASSERT_EQ(reports.size(), 1U);
   EXPECT_TRUE(reports[0].ok) << reports[0].message;
   EXPECT_GE(reports[0].last_step_age_ms, 0.0);
+}
+
+TEST(ServiceEmbeddings, RerankersAreAskedYesOrNo) {
+  const test::TempDir folder;
+  std::filesystem::create_symlink(test::sprout_path(), folder.path("tiny-reranker.gguf"));
+  ServiceDependencies dependencies = test::small_service();
+  dependencies.resolve = [&folder](const std::string& name) -> Result<ResolvedModel> {
+    return ResolvedModel{.name = name, .path = folder.path("tiny-reranker.gguf")};
+  };
+  const auto service = make_model_service(std::move(dependencies));
+  RerankCall call;
+  call.options.model = "reranker";
+  call.query = "what is a cat?";
+  call.documents = {"A cat is an animal.", "Rain falls.", "Hm."};
+  const Answer answer = collect_answer(*service->rerank(call));
+  ASSERT_TRUE(answer.done) << answer.failed->status.message();
+  EXPECT_TRUE(answer.done->warnings.empty());
+  ASSERT_EQ(answer.scores.size(), 3U);
+  for (const auto& [document, score] : answer.scores) {
+    EXPECT_GE(score, 0.0) << document;
+    EXPECT_LE(score, 1.0) << document;
+  }
+  EXPECT_EQ(answer.done->prompt_tokens, answer.started->prompt_tokens);
 }
 
 TEST(ServiceEmbeddings, AreOfTheInputsInOrder) {

@@ -40,12 +40,13 @@ LocalModelService::LocalModelService(ServiceDependencies dependencies)
   if (!dependencies_.resolve) dependencies_.resolve = resolve_by_path;
 }
 
-// Requests first, while engines still end them; then the threads; then the engines.
+// The workers first, so that nobody works on what is abandoned; then the loads, which may have waited for its room; then
+// the engines.
 LocalModelService::~LocalModelService() {
-  for (const auto& run : table_.all())
-    run->abandon();
   preparing_.stop();
   telling_.stop();
+  for (const auto& run : table_.all())
+    run->abandon();
   loader_.stop();
   for (const auto& run : table_.all())
     run->abandon();
@@ -66,6 +67,7 @@ EngineSpec LocalModelService::spec_of(const ResolvedModel& model, const CallOpti
     return std::unique_ptr<Scheduler>(std::move(made));
   };
   spec.keep_alive = dependencies_.keep_alive;
+  spec.room_wait = dependencies_.room_wait;
   return spec;
 }
 
@@ -81,8 +83,8 @@ void LocalModelService::request_model(const std::shared_ptr<AnswerRun>& run) {
                        [this, run](Result<EnginePool::Lease> lease) {
                          if (!lease.ok()) {
                            const bool full = lease.status().code() == StatusCode::kResourceExhausted;
-                           return run->fail(lease.status(),
-                                            full ? AnswerFailed::Kind::kMemoryFull : AnswerFailed::Kind::kOther);
+                           return run->refuse(lease.status(),
+                                              full ? AnswerFailed::Kind::kMemoryFull : AnswerFailed::Kind::kOther);
                          }
                          // A lease cannot be copied, which a task has to be.
                          auto shared = std::make_shared<EnginePool::Lease>(std::move(lease).value());
@@ -115,7 +117,7 @@ std::shared_ptr<AnswerStream> LocalModelService::start(const std::shared_ptr<Ans
   if (dependencies_.observer.received) run->note_received();
   if (!added.ok()) {
     const bool full = added.code() == StatusCode::kResourceExhausted;
-    run->fail(added, full ? AnswerFailed::Kind::kQueueFull : AnswerFailed::Kind::kOther);
+    run->refuse(added, full ? AnswerFailed::Kind::kQueueFull : AnswerFailed::Kind::kOther);
     return run;
   }
   preparing_.post([run] { run->resolve(); });

@@ -51,6 +51,7 @@ class LocalModelService final : public ModelService {
   // model_ready() or fail() of the run follows.
   void request_model(const std::shared_ptr<AnswerRun>& run);
   void post_telling(std::function<void()> task) { telling_.post(std::move(task)); }
+  void post_preparing(std::function<void()> task) { preparing_.post(std::move(task)); }
   void forget(const AnswerRun& run) { table_.remove(run); }
   TextCache& texts() { return texts_; }
   // Of the engine that is loaded under the name now.

@@ -85,7 +85,9 @@ struct ServiceDependencies {
   EngineOptions engine = {};  // context, KV type, speculation, ... of models that say nothing themselves
   ModelOptions model = {};
   std::chrono::milliseconds keep_alive = std::chrono::minutes(5);  // negative: for ever
-  ModelResolver resolve = {};                                      // empty: resolve_by_path
+  // How long a model waits for others that are in use, when it would fit without them.
+  std::chrono::milliseconds room_wait = std::chrono::seconds(10);
+  ModelResolver resolve = {};  // empty: resolve_by_path
   ServiceObserver observer = {};
   std::size_t max_open_requests = 4096;  // more are refused with kQueueFull
 };

@@ -79,8 +79,6 @@ Result<RerankRun::Streams> RerankRun::ask(Engine& engine) {
     total += static_cast<std::int64_t>(request.prompt.size());
     requests.push_back(std::move(request));
   }
-  emit(AnswerStarted{.model = facts_.model, .prompt_tokens = total, .warnings = warnings_, .load_ms = load_ms()});
-  note_queued(total);
   Streams streams;
   for (GenerateRequest& request : requests) {
     auto stream = engine.generate(std::move(request));
@@ -91,6 +89,8 @@ Result<RerankRun::Streams> RerankRun::ask(Engine& engine) {
     }
     streams.push_back(std::move(stream).value());
   }
+  emit(AnswerStarted{.model = facts_.model, .prompt_tokens = total, .warnings = warnings_, .load_ms = load_ms()});
+  note_queued(total);
   return streams;
 }
 
@@ -109,15 +109,18 @@ Result<RerankRun::Streams> RerankRun::compare(Engine& engine) {
     MLXR_RETURN_IF_ERROR(check_length(engine, request.inputs[i], i == 0 ? 0 : i - 1));
     total += static_cast<std::int64_t>(request.inputs[i].size());
   }
-  emit(AnswerStarted{.model = facts_.model, .prompt_tokens = total, .warnings = warnings_, .load_ms = load_ms()});
-  note_queued(total);
-  if (call_.documents.empty()) return Streams();
   request.pooling = file_facts(engine.model().source(), resolved().path).pooling.value_or(Pooling::kMean);
   request.normalize = true;
   request.origin = call_.options.origin;
   vectors_.resize(request.inputs.size());
-  MLXR_ASSIGN_OR_RETURN(auto stream, engine.embed(std::move(request)));
-  return Streams{std::move(stream)};
+  Streams streams;
+  if (!call_.documents.empty()) {
+    MLXR_ASSIGN_OR_RETURN(auto stream, engine.embed(std::move(request)));
+    streams.push_back(std::move(stream));
+  }
+  emit(AnswerStarted{.model = facts_.model, .prompt_tokens = total, .warnings = warnings_, .load_ms = load_ms()});
+  note_queued(total);
+  return streams;
 }
 
 void RerankRun::take(std::size_t stream, Event& event) {

@@ -88,6 +88,27 @@ TEST(EnginePool, WhatIsUsedOrPinnedStays) {
   EXPECT_EQ(names(pool), std::vector<std::string>{"b"});
 }
 
+TEST(EnginePool, WaitsForRoomWhereItWouldFit) {
+  const std::uint64_t one = std::max(planned("llama"), planned("llama-bias"));
+  EnginePool pool({.memory_budget = one + one / 2});
+  std::optional<EnginePool::Lease> used;
+  {
+    auto first = pool.acquire("a", spec_of("llama"));
+    ASSERT_TRUE(first.ok());
+    used.emplace(std::move(first).value());
+  }
+  std::thread waiting([&pool] {
+    EngineSpec patient = spec_of("llama-bias");
+    patient.room_wait = std::chrono::minutes(1);
+    const auto lease = pool.acquire("b", patient);
+    EXPECT_TRUE(lease.ok()) << lease.status().message();
+  });
+  EXPECT_EQ(names(pool), std::vector<std::string>{"a"});
+  used.reset();
+  waiting.join();
+  EXPECT_EQ(names(pool), std::vector<std::string>{"b"});
+}
+
 TEST(EnginePool, UnloadsWhatHasExpiredOrMustGo) {
   EnginePool pool({.memory_budget = std::uint64_t{1} << 30});
   EngineSpec brief = spec_of("llama");

@@ -101,6 +101,14 @@ std::vector<const EnginePool::Entry*> EnginePool::idle_locked() const {
   return idle;
 }
 
+std::uint64_t EnginePool::fixed_bytes_locked() const {
+  std::uint64_t total = 0;
+  for (const Entry& entry : entries_) {
+    if (entry.pinned || entry.engine == nullptr) total += entry.plan.total();
+  }
+  return total;
+}
+
 EnginePool::Forecast EnginePool::forecast(std::uint64_t bytes) const {
   const std::lock_guard lock(mutex_);
   Forecast forecast{.fits = false, .would_unload = {}, .in_use_bytes = planned_locked()};
@@ -160,8 +168,14 @@ Result<EnginePool::Lease> EnginePool::acquire(const std::string& name, const Eng
   Result<std::unique_ptr<Engine>> engine = [&]() -> Result<std::unique_ptr<Engine>> {
     MLXR_ASSIGN_OR_RETURN(const MemoryPlan plan, plan_memory(spec.path, spec.model, spec.engine, spec.max_step_tokens));
     {
-      const std::lock_guard relock(mutex_);
-      if (!make_room(plan.total(), leaving)) {
+      std::unique_lock relock(mutex_);
+      const TimePoint deadline = Clock::now() + spec.room_wait;
+      bool room = make_room(plan.total(), leaving);
+      while (!room && !closing_ && fixed_bytes_locked() + plan.total() <= budget_ &&
+             changed_.wait_until(relock, deadline) == std::cv_status::no_timeout) {
+        room = make_room(plan.total(), leaving);
+      }
+      if (!room) {
         return resource_exhausted(fmt::format("{} needs {}; {} bytes of {} are planned for models that are in use",
                                               name, describe(plan), planned_locked(), budget_));
       }

@@ -34,6 +34,8 @@ struct EngineSpec {
   std::function<Result<std::unique_ptr<Scheduler>>()> make_scheduler = {};
   // How long it stays after its last use; negative: until unloaded.
   std::chrono::milliseconds keep_alive{std::chrono::minutes(5)};
+  // How long it waits for models in use to become idle, when it fits without those that are not pinned.
+  std::chrono::milliseconds room_wait{0};
   // The share of a load that is done, from 0 to 1, on the loading thread; not called when the engine is there already.
   std::function<void(double)> on_progress = {};
 };
@@ -121,6 +123,8 @@ class EnginePool {
   std::uint64_t planned_locked() const;
   // Takes out what has to go for `bytes` more; engines end outside of the lock. False: it cannot be done.
   bool make_room(std::uint64_t bytes, std::vector<std::shared_ptr<Engine>>& leaving);
+  // What stays when nothing is in use.
+  std::uint64_t fixed_bytes_locked() const;
   std::shared_ptr<Engine> take_out(const std::string& name);
   void release(const std::string& name);
   std::optional<TimePoint> next_expiry() const;

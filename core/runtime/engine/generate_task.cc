@@ -172,6 +172,7 @@ bool GenerateTask::append(TokenId token, DeltaEvent& delta) {
 bool GenerateTask::append_forced(DeltaEvent& delta) {
   if (!matcher_ || keeps_logprobs() || reasoning_.is_forcing()) return true;
   for (const TokenId token : matcher_->forced_tokens(*shared_.tokenizer)) {
+    if (reasoning_.is_forcing()) break;
     const auto& stops = request_->stop_tokens;
     if (std::find(stops.begin(), stops.end(), token) != stops.end()) break;
     if (!matcher_->accept(token)) break;
