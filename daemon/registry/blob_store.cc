@@ -91,7 +91,7 @@ std::optional<std::int64_t> oldest_lease(const std::string& models_folder) {
 // Download parts are of a blob that has no whole file yet.
 bool is_partial_name(std::string_view name) {
   return name.starts_with(kTemporaryPrefix) ||
-         (name.starts_with("sha256-") && name.find("-partial") != std::string_view::npos);
+         (name.starts_with("sha256-") && (name.find("-partial") != std::string_view::npos || name.ends_with("-parts")));
 }
 
 Status write_whole(int fd, std::span<const std::byte> bytes, const std::string& path) {

@@ -6,14 +6,13 @@
 // Names: those of Ollama's registries (daemon/registry/model_name.h), and Hugging Face repositories as
 // `hf.co/USER/REPO[:TAG]` or `huggingface.co/...`. For a repository with GGUF files TAG names a quantisation
 // (`Q4_K_M`; the default is the first of a list of common ones that is there); for one of safetensors it is a revision.
-// Models of several files (safetensors, sharded GGUF) also get a folder of links to their blobs:
-// folder_of_model(), below.
+// Models of several files (safetensors, sharded GGUF) also get a folder of links to their blobs (folder_view.h).
 //
 // Threads: all calls from any thread. pull() and push() return at once; sinks are called on threads of the transfer,
 // one call at a time for each transfer, and must not wait for that transfer.
 //
-// Environment: libcurl's HTTPS_PROXY, HTTP_PROXY, NO_PROXY and their lower-case kin. Nothing else is read here; see
-// settings_from_environment().
+// Environment: libcurl's HTTPS_PROXY, ALL_PROXY and NO_PROXY, in lower case too, and http_proxy, in lower case alone.
+// Nothing else is read here; see settings_from_environment().
 
 #include <chrono>
 #include <cstdint>
