@@ -160,7 +160,7 @@ TEST_F(FaultTest, FaultsThatStayEndThePullWithOneLine) {
     server().rule(rule);
     TransferSettings settings = this->settings();
     settings.max_tries = 3;
-    settings.give_up_timeout = std::chrono::milliseconds(700);
+    settings.give_up_timeout = std::chrono::milliseconds(400);
     settings.stall_timeout = std::chrono::milliseconds(100);
     EventLog events;
     const Status status = transfers(settings)->pull("tiny", kInsecure, events.sink())->wait();

@@ -1,5 +1,6 @@
 #include "daemon/registry/transfer/transfers.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
@@ -139,7 +140,8 @@ std::string hub_token() {
 
 HttpSettings http_settings(const TransferSettings& settings, const TransferOptions& options) {
   return {.connect_timeout = settings.connect_timeout,
-          .stall_timeout = settings.stall_timeout,
+          // A server may think longer about an answer than it may pause within one.
+          .stall_timeout = std::max(settings.stall_timeout, settings.connect_timeout),
           .ca_file = settings.ca_file,
           .insecure = options.insecure,
           .max_tries = settings.max_tries,
