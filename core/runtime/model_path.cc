@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -88,6 +89,29 @@ std::vector<std::string> model_folders() {
     if (fs::is_directory(folder, error)) folders.push_back(folder.string());
   }
   return folders;
+}
+
+std::vector<NamedModel> named_models() {
+  std::map<std::string, std::string> found;
+  std::error_code error;
+  for (const std::string& folder : model_folders()) {
+    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
+      const fs::path& path = it->path();
+      if (path.filename().string().starts_with('.')) continue;
+      const fs::path opens = openable(path);
+      std::error_code ignored;
+      if (fs::is_directory(opens, ignored)) {
+        if (fs::exists(opens / "config.json", ignored)) found.emplace(path.filename().string(), opens.string());
+      } else if (is_main_model(opens)) {
+        const bool is_folder = opens != path;
+        found.emplace(is_folder ? path.filename().string() : path.stem().string(), opens.string());
+      }
+    }
+  }
+  std::vector<NamedModel> models;
+  for (auto& [name, path] : found)
+    models.push_back({name, std::move(path)});
+  return models;
 }
 
 Result<std::string> resolve_model(const std::string& model) {

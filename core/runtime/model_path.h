@@ -20,4 +20,11 @@ std::vector<std::string> model_folders();
 // kNotFound names the places that were searched.
 Result<std::string> resolve_model(const std::string& model);
 
+struct NamedModel {
+  std::string name;  // finds it again through resolve_model
+  std::string path;  // opens with open_weights
+};
+// What there is by name in model_folders(), sorted; of equal names the one that resolve_model would take.
+std::vector<NamedModel> named_models();
+
 }  // namespace mlxr

@@ -282,6 +282,11 @@ Result<std::unique_ptr<StoreLease>> BlobStore::lease() {
   return std::unique_ptr<StoreLease>(new StoreLease(std::move(path), fd));
 }
 
+bool BlobStore::in_use() const {
+  const auto lock = GarbageLock::take(models_folder_, LOCK_EX);
+  return lock.ok() && oldest_lease(models_folder_).has_value();
+}
+
 Result<BlobStore::Collected> BlobStore::collect(const std::function<Result<std::set<std::string>>()>& references,
                                                 const CollectOptions& options) {
   MLXR_ASSIGN_OR_RETURN(const GarbageLock lock, GarbageLock::take(models_folder_, LOCK_EX));

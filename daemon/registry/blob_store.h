@@ -107,6 +107,8 @@ class BlobStore {
 
   // kInternal when the folder cannot be written.
   Result<std::unique_ptr<StoreLease>> lease();
+  // Whether anybody holds a lease.
+  bool in_use() const;
 
   struct Collected {
     std::uint64_t num_blobs = 0;

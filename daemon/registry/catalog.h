@@ -46,11 +46,11 @@ class Catalog {
   Result<std::vector<std::string>> tags(const std::string& name);
 
   // Indexes a model file or folder where it lies, under a name; replaces an imported model of that name.
-  // kInvalidArgument when a manifest has the name.
+  // kInvalidArgument when a manifest has the name; errors of opening the model.
   struct ForeignModel {
     std::string name;
-    std::string path;
-    std::string source;  // "file", "ollama", "lm-studio", "hugging-face"
+    std::string path = {};  // a GGUF file or a folder; empty with manifest_path
+    std::string source;     // "file", "ollama", "lm-studio", "hugging-face"
     std::vector<std::string> adapter_paths = {};
     std::vector<std::string> projector_paths = {};
     std::string manifest_path = {};  // of a foreign Ollama store: its template, system and parameters are honoured
@@ -66,8 +66,10 @@ class Catalog {
   ManifestStore& manifests();
   Database& database();
 
- private:
+  // Of the files that implement it.
   struct State;
+
+ private:
   explicit Catalog(std::unique_ptr<State> state);
 
   std::unique_ptr<State> state_;

@@ -95,7 +95,8 @@ Result<std::string> make_folder_view(const std::string& models_folder, const Man
   MLXR_RETURN_IF_ERROR(check_layers(models_folder, manifest));
   const std::string folder = folder_view_path(models_folder, manifest);
   if (is_whole(folder, manifest)) return folder;
-  const std::string temporary = fmt::format("{}/folders/.mlxr-{}-{}", models_folder, ::getpid(), counter.fetch_add(1));
+  const std::string temporary =
+      fmt::format("{}/folders/.mlxr-view-{}-{}", models_folder, ::getpid(), counter.fetch_add(1));
   std::error_code error;
   fs::remove_all(temporary, error);
   fs::create_directories(temporary, error);

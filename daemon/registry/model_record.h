@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -54,7 +55,8 @@ struct ModelRecord {
   std::vector<std::string> projector_paths = {};
   std::string draft_path = {};
 
-  std::string chat_template = {};  // Jinja; empty: the model's own
+  std::string chat_template = {};  // Jinja, instead of the model's own; empty: the model's own is used
+  std::string own_template = {};   // the model's own, as its files have it; to show
   std::string go_template = {};    // TEMPLATE in Go's language: kept and shown, not rendered
   std::string system = {};
   ModelParameters parameters = {};
