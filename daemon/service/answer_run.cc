@@ -58,6 +58,11 @@ void AnswerRun::show_load(double fraction) {
   emit(LoadProgress{fraction});
 }
 
+Status AnswerRun::refused_by_engine(Status status) {
+  refusal_ = kind_of_refusal(status);
+  return status;
+}
+
 void AnswerRun::refuse(const Status& status, AnswerFailed::Kind kind) {
   const std::lock_guard working(work_mutex_);
   fail(status, kind);
@@ -78,13 +83,16 @@ void AnswerRun::model_ready(EnginePool::Lease lease) {
     state_ = "queued";
   }
   if (observer().model_ready) observer().model_ready(facts_, load_ms_);
+  if (options_.origin.deadline && *options_.origin.deadline < Clock::now()) {
+    return fail(mlxr::cancelled("the deadline of the request has passed"));
+  }
   const std::int64_t wanted = options_.context.value_or(0);
   if (wanted > engine.context()) {
     warnings_.push_back(
         fmt::format("context: {} tokens were asked for, but the model is loaded with {}", wanted, engine.context()));
   }
   auto streams = submit(engine);
-  if (!streams.ok()) return fail(streams.status(), kind_of_refusal(streams.status()));
+  if (!streams.ok()) return fail(streams.status(), refusal_);
   attach(std::move(streams).value());
 }
 

@@ -58,6 +58,8 @@ class AnswerRun : public AnswerStream, public std::enable_shared_from_this<Answe
 
   // Ends it with an error. Nothing happens when it has ended.
   void fail(Status status, AnswerFailed::Kind kind = AnswerFailed::Kind::kOther);
+  // The same status; when the engine has no place for the request, that is what the failure will say.
+  Status refused_by_engine(Status status);
   LocalModelService& service() { return service_; }
   void emit(AnswerEvent event) { queue_.push(std::move(event)); }
   void done(AnswerDone done);
@@ -91,6 +93,7 @@ class AnswerRun : public AnswerStream, public std::enable_shared_from_this<Answe
   EventQueue queue_;
   const Clock::time_point arrival_ = Clock::now();
   double load_ms_ = 0.0;
+  AnswerFailed::Kind refusal_ = AnswerFailed::Kind::kOther;
 
   std::mutex work_mutex_;  // held by the worker that works on it
   mutable std::mutex mutex_;

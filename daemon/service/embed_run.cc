@@ -78,8 +78,9 @@ Result<std::vector<std::shared_ptr<ResponseStream>>> EmbedRun::submit(Engine& en
     request.pooling = call_.pooling.value_or(facts.pooling.value_or(Pooling::kMean));
     request.normalize = false;
     request.origin = call_.options.origin;
-    MLXR_ASSIGN_OR_RETURN(auto stream, engine.embed(std::move(request)));
-    streams.push_back(std::move(stream));
+    auto stream = engine.embed(std::move(request));
+    if (!stream.ok()) return refused_by_engine(stream.status());
+    streams.push_back(std::move(stream).value());
   }
   emit(AnswerStarted{.model = facts_.model, .prompt_tokens = total, .warnings = warnings_, .load_ms = load_ms()});
   note_queued(total);

@@ -108,10 +108,11 @@ Result<std::vector<std::shared_ptr<ResponseStream>>> GenerateRun::submit(Engine&
   }
   MLXR_ASSIGN_OR_RETURN(GenerateRequest request, request_for(engine, text, model, prompt));
   // What the engine refuses has not started.
-  MLXR_ASSIGN_OR_RETURN(auto stream, engine.generate(std::move(request)));
+  auto stream = engine.generate(std::move(request));
+  if (!stream.ok()) return refused_by_engine(stream.status());
   tell_start(prompt);
   note_queued(static_cast<std::int64_t>(prompt.tokens.size()));
-  return std::vector<std::shared_ptr<ResponseStream>>{std::move(stream)};
+  return std::vector<std::shared_ptr<ResponseStream>>{std::move(stream).value()};
 }
 
 Result<GenerateRequest> GenerateRun::request_for(const Engine& engine, const ModelText& text,

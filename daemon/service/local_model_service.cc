@@ -40,8 +40,8 @@ LocalModelService::LocalModelService(ServiceDependencies dependencies)
   if (!dependencies_.resolve) dependencies_.resolve = resolve_by_path;
 }
 
-// The workers first, so that nobody works on what is abandoned; then the loads, which may have waited for its room; then
-// the engines.
+// The workers first, so that nobody works on what is abandoned; then the loads, which may have waited for its room;
+// then the engines.
 LocalModelService::~LocalModelService() {
   preparing_.stop();
   telling_.stop();

@@ -85,7 +85,7 @@ Result<RerankRun::Streams> RerankRun::ask(Engine& engine) {
     if (!stream.ok()) {
       for (const auto& open : streams)
         open->cancel();
-      return stream.status();
+      return refused_by_engine(stream.status());
     }
     streams.push_back(std::move(stream).value());
   }
@@ -115,8 +115,9 @@ Result<RerankRun::Streams> RerankRun::compare(Engine& engine) {
   vectors_.resize(request.inputs.size());
   Streams streams;
   if (!call_.documents.empty()) {
-    MLXR_ASSIGN_OR_RETURN(auto stream, engine.embed(std::move(request)));
-    streams.push_back(std::move(stream));
+    auto stream = engine.embed(std::move(request));
+    if (!stream.ok()) return refused_by_engine(stream.status());
+    streams.push_back(std::move(stream).value());
   }
   emit(AnswerStarted{.model = facts_.model, .prompt_tokens = total, .warnings = warnings_, .load_ms = load_ms()});
   note_queued(total);
