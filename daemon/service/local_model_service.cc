@@ -171,7 +171,7 @@ std::vector<RunningModel> LocalModelService::running() const {
   const auto steady_now = std::chrono::steady_clock::now();
   const auto now = std::chrono::system_clock::now();
   std::vector<RunningModel> models;
-  for (LoadedEngineInfo& info : pool_.list()) {
+  for (const LoadedEngineInfo& info : pool_.list()) {
     RunningModel model{.name = info.name,
                        .digest = {},
                        .plan = info.plan,
@@ -179,7 +179,7 @@ std::vector<RunningModel> LocalModelService::running() const {
                        .pinned = info.pinned,
                        .num_requests = info.num_open,
                        .expires = {},
-                       .stats = std::move(info.stats)};
+                       .stats = info.stats};
     if (info.expires) {
       model.expires = now + std::chrono::duration_cast<std::chrono::system_clock::duration>(*info.expires - steady_now);
     }

@@ -198,9 +198,9 @@ Result<std::shared_ptr<const Grammar>> calls_alone(const CallFormat& format, con
   const bool repeats = options.parallel && format.style != CallStyle::kList && !format.fills_answer();
   const ExpressionId space = rules.literal(format.group_begin.empty() && !format.end.empty() ? "\n" : "");
   const ExpressionId more = rules.repeat(rules.sequence({space, call}), 0, repeats ? grammar::kUnbounded : 0);
-  return finish(std::move(rules),
-                rules.sequence({rules.literal(format.group_begin), call, more, rules.literal(format.group_end)}),
-                content->warnings());
+  const ExpressionId all =
+      rules.sequence({rules.literal(format.group_begin), call, more, rules.literal(format.group_end)});
+  return finish(std::move(rules), all, content->warnings());
 }
 
 Result<std::shared_ptr<const Grammar>> either(const std::shared_ptr<const Grammar>& a,
@@ -210,7 +210,8 @@ Result<std::shared_ptr<const Grammar>> either(const std::shared_ptr<const Gramma
   const ExpressionId second = rules.rule(rules.adopt(b->rules()));
   std::vector<std::string> warnings = a->warnings();
   warnings.insert(warnings.end(), b->warnings().begin(), b->warnings().end());
-  return finish(std::move(rules), rules.choice({first, second}), std::move(warnings));
+  const ExpressionId any = rules.choice({first, second});
+  return finish(std::move(rules), any, std::move(warnings));
 }
 
 // Reasoning first, when there may be some.
