@@ -44,12 +44,20 @@ Json model_json(const ListedModel& model) {
   return out;
 }
 
+// A key with a list of models sees no others.
+bool may_see(const OpenAiServices& services, const SharedExchange& exchange, const std::string& name) {
+  CallOptions options;
+  options.model = name;
+  return !identify_call(services.common, exchange->request(), "openai", options).has_value();
+}
+
 }  // namespace
 
 void answer_models(const OpenAiServices& services, const SharedExchange& exchange) {
   Json data = Json::array();
-  for (const ListedModel& model : services.common.catalog->list())
-    data.push_back(model_json(model));
+  for (const ListedModel& model : services.common.catalog->list()) {
+    if (may_see(services, exchange, model.name)) data.push_back(model_json(model));
+  }
   Json body = {{"object", "list"},
                {"first_id", data.empty() ? Json(nullptr) : data.front()["id"]},
                {"last_id", data.empty() ? Json(nullptr) : data.back()["id"]},
@@ -61,7 +69,7 @@ void answer_models(const OpenAiServices& services, const SharedExchange& exchang
 void answer_model(const OpenAiServices& services, const SharedExchange& exchange) {
   const std::string& name = exchange->request().captures.at("id");
   const std::optional<ListedModel> model = services.common.catalog->find(name);
-  if (model.has_value()) {
+  if (model.has_value() && may_see(services, exchange, model->name)) {
     exchange->respond(http::json_response(200, json_text(model_json(*model))));
     return;
   }

@@ -287,6 +287,7 @@ TEST_F(OpenAiRoutes, BadBodiesAreRefusedInTheDialectsShape) {
 TEST_F(OpenAiRoutes, AKeyThatMayNotUseTheModelIsRefused) {
   OpenAiServices services;
   services.common.models = &service_;
+  services.common.catalog = &catalog_;
   services.common.identify = [](const http::Request&, CallOptions& options) -> std::optional<ApiError> {
     if (options.model == "secret") return make_error(ApiErrorKind::kForbidden, "this key may not use it", "model");
     options.origin.caller_key = "key-1";
@@ -296,6 +297,11 @@ TEST_F(OpenAiRoutes, AKeyThatMayNotUseTheModelIsRefused) {
   register_openai_routes(router, services);
   const auto refused = test::send(router, Method::kPost, "/v1/completions", R"({"model":"secret","prompt":"a"})");
   EXPECT_EQ(refused->status, 403);
+  ListedModel model;
+  model.name = "secret";
+  catalog_.models.push_back(model);
+  EXPECT_EQ((*parse_json_text(test::send(router, Method::kGet, "/v1/models")->body))["data"].size(), 0U);
+  EXPECT_EQ(test::send(router, Method::kGet, "/v1/models/secret")->status, 404);
   test::send(router, Method::kPost, "/v1/completions", R"({"model":"m","prompt":["a","b"]})")->peer_leaves();
   ASSERT_EQ(service_.generate_calls.size(), 2U);
   EXPECT_EQ(service_.generate_calls[1].options.origin.caller_key, "key-1");

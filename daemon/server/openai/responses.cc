@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "daemon/server/access_gate.h"
 #include "daemon/server/answer_json.h"
 #include "daemon/server/openai/openai_errors.h"
 #include "daemon/server/openai/openai_handlers.h"
@@ -234,11 +235,16 @@ void delete_stored_response(const OpenAiServices& services, const SharedExchange
 
 void cancel_response(const OpenAiServices& services, const SharedExchange& exchange) {
   const std::string id = exchange->request().captures.at("id");
-  CallOptions options;
-  options.request_id = id;
-  if (!identify_or_refuse(services, exchange, options)) return;
-  const Status cancelled = services.common.models->cancel(id, options.origin.caller_key);
-  if (cancelled.ok()) {
+  for (const OpenRequest& open : services.common.models->requests()) {
+    if (open.id != id) continue;
+    CallOptions options;
+    options.model = open.model;
+    if (!identify_or_refuse(services, exchange, options)) return;
+    // A caller's users may cancel each other's, other callers may not.
+    const std::string& caller = options.origin.caller_key;
+    if (account_of(open.caller_key) != account_of(caller)) break;
+    const Status cancelled = services.common.models->cancel(id, open.caller_key);
+    if (!cancelled.ok()) break;
     exchange->respond(
         http::json_response(200, json_text({{"id", id}, {"object", "response"}, {"status", "cancelled"}})));
     return;

@@ -207,10 +207,20 @@ TEST_F(Responses, StoredOnesAreReadDeletedAndTheirItemsListed) {
 }
 
 TEST_F(Responses, OneThatRunsIsCancelledByItsId) {
+  OpenRequest open;
+  open.id = "resp_9";
+  open.model = "m";
+  service_.open_requests.push_back(open);
   EXPECT_EQ(test::send(router_, Method::kPost, "/v1/responses/resp_9/cancel")->status, 200);
   EXPECT_EQ(service_.cancelled, std::vector<std::string>{"resp_9"});
-  service_.status = not_found("no such request");
+  EXPECT_EQ(test::send(router_, Method::kPost, "/v1/responses/resp_8/cancel")->status, 404);
+  service_.open_requests[0].caller_key = "somebody";
   EXPECT_EQ(test::send(router_, Method::kPost, "/v1/responses/resp_9/cancel")->status, 404);
+  EXPECT_EQ(service_.cancelled.size(), 1U);
+  post(R"({"model":"m","input":"a"})", turn("1"));
+  const auto over = test::send(router_, Method::kPost, "/v1/responses/resp_1/cancel");
+  EXPECT_EQ(over->status, 400);
+  EXPECT_NE(over->body.find("response resp_1 is completed already"), std::string::npos);
 }
 
 TEST_F(Responses, EndsOfOtherKinds) {
