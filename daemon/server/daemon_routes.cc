@@ -1,16 +1,44 @@
 #include "daemon/server/daemon_routes.h"
 
+#include "daemon/registry/response_store.h"
+#include "daemon/server/access_gate.h"
+#include "daemon/server/anthropic/anthropic_routes.h"
 #include "daemon/server/native/native_json.h"
 #include "daemon/server/native/native_routes.h"
 #include "daemon/server/native/replay_routes.h"
+#include "daemon/server/openai/openai_routes.h"
+#include "daemon/server/openai/response_archive.h"
+#include "daemon/settings/settings_file.h"
 
 namespace mlxr::server {
 
 struct DaemonRoutes::State {
-  explicit State(DaemonServices all) : services(std::move(all)) {}
+  explicit State(DaemonServices all) : services(std::move(all)), archive(archive_in(services.responses)) {}
+  DialectServices dialect() const;
+  OpenAiServices openai() const;
 
   DaemonServices services;
+  std::unique_ptr<ResponseArchive> archive;
 };
+
+DialectServices DaemonRoutes::State::dialect() const {
+  DialectServices out;
+  out.models = &services.models;
+  out.catalog = &services.listed;
+  out.identify = [&gate = services.gate](const http::Request& request, CallOptions& options) {
+    return gate.identify(request, options);
+  };
+  out.ping_period = services.settings.settings()->stream_ping;
+  return out;
+}
+
+OpenAiServices DaemonRoutes::State::openai() const {
+  OpenAiServices out;
+  out.common = dialect();
+  out.archive = archive.get();
+  out.key_id = [](const http::Request& request) { return caller_of_request(request).key_id; };
+  return out;
+}
 
 DaemonRoutes::DaemonRoutes(DaemonServices services) : state_(std::make_unique<State>(std::move(services))) {}
 
@@ -20,6 +48,8 @@ http::Router DaemonRoutes::router() const {
   http::Router router;
   router.set_errors("/",
                     [](int status, const std::string& message) { return native_error(http_error(status, message)); });
+  register_openai_routes(router, state_->openai());
+  register_anthropic_routes(router, state_->dialect());
   register_health_routes(router, state_->services);
   register_model_routes(router, state_->services);
   register_request_routes(router, state_->services);
