@@ -132,7 +132,8 @@ void RequestLedger::charge(const RequestFacts& facts, const RequestOutcome& outc
 
 void RequestLedger::count(const RequestFacts& facts, const RequestOutcome& outcome) {
   AnswerObservation seen;
-  seen.model = facts.model;
+  // Names that nobody knows are a stranger's choice, and labels are kept for good.
+  seen.model = outcome.kind == AnswerFailed::Kind::kModelNotFound ? "unknown" : facts.model;
   seen.dialect = facts.dialect;
   seen.key = std::string(account_of(facts.caller_key));
   seen.result = result_name(outcome);
