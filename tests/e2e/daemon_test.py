@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""The daemon as a whole: what no test of one part sees. Standard library only."""
+
+import json
+import os
+import stat
+import signal
+import unittest
+
+from daemon_process import MODEL, DaemonProcess
+
+PROMPT = [{"role": "user", "content": "Tell me a story about a fox and a bear."}]
+
+
+def chat(**fields):
+    return {"model": MODEL, "messages": PROMPT, "max_tokens": 8, "temperature": 0, **fields}
+
+
+class OneDaemon(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.daemon = DaemonProcess()
+        cls.daemon.__enter__()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.__exit__()
+
+    def answer(self, *arguments, **keywords):
+        status, _, body = self.daemon.request(*arguments, **keywords)
+        self.assertEqual(status, 200, body)
+        return body
+
+    def test_the_socket_is_for_its_owner_alone(self):
+        self.assertEqual(stat.S_IMODE(os.stat(self.daemon.socket_path).st_mode), 0o600)
+
+    def test_stream_and_whole_answer_are_the_same(self):
+        whole = self.answer("POST", "/v1/chat/completions", chat())
+        stream = self.answer("POST", "/v1/chat/completions", chat(stream=True))
+        chunks = [json.loads(line[6:]) for line in stream.splitlines()
+                  if line.startswith("data: ") and line != "data: [DONE]"]
+        text = "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+        self.assertEqual(text, whole["choices"][0]["message"]["content"])
+        self.assertEqual(stream.splitlines()[-2], "data: [DONE]")
+
+    def test_what_is_not_honoured_is_said(self):
+        status, fields, body = self.daemon.request("POST", "/v1/chat/completions", chat(sparkle=1))
+        self.assertEqual(status, 200)
+        self.assertTrue(any("sparkle" in warning for warning in body["warnings"]), body)
+        self.assertIn("sparkle", fields["X-MLXR-Warning"])
+
+    def test_too_long_a_prompt_is_refused_with_numbers(self):
+        long = [{"role": "user", "content": "word " * 4000}]
+        status, _, body = self.daemon.request("POST", "/v1/chat/completions", chat(messages=long))
+        self.assertEqual((status, body["error"]["code"]), (400, "context_length_exceeded"))
+        self.assertEqual(body["error"]["n_ctx"], 2048)
+
+    def test_a_request_can_be_traced(self):
+        _, fields, _ = self.daemon.request("POST", "/v1/chat/completions", chat())
+        trace = self.answer("GET", f"/v1/requests/{fields['X-Request-Id']}/trace")
+        names = [span["name"] for span in trace["spans"]]
+        for name in ("load", "queued", "prefill", "decode", "first_token"):
+            self.assertIn(name, names)
+        self.assertEqual(trace["attributes"]["generated_tokens"], 8)
+
+    def test_a_stream_can_be_cancelled_by_another_connection(self):
+        connection = self.daemon.connection()
+        endless = chat(stream=True, max_tokens=2000, ignore_eos=True)
+        connection.request("POST", "/v1/chat/completions", json.dumps(endless))
+        response = connection.getresponse()
+        response.readline()
+        identity = response.getheader("X-Request-Id")
+        listed = self.answer("GET", "/v1/requests")["requests"]
+        self.assertIn(identity, [entry["id"] for entry in listed])
+        self.answer("DELETE", f"/v1/requests/{identity}")
+        self.assertIn(b"finish_reason", response.read())
+        connection.close()
+        status, _, _ = self.daemon.request("DELETE", f"/v1/requests/{identity}")
+        self.assertEqual(status, 404)
+
+    def test_health_looks_at_the_model(self):
+        self.answer("POST", "/v1/models/load", {"model": MODEL})
+        health = self.answer("GET", "/health/deep")
+        self.assertEqual([entry["model"] for entry in health["models"]], [MODEL])
+        self.assertTrue(health["models"][0]["ok"])
+
+    def test_memory_is_planned_before_loading(self):
+        small = self.answer("POST", "/v1/memory/plan", {"model": MODEL, "context": 512})
+        large = self.answer("POST", "/v1/memory/plan", {"model": MODEL, "context": 2048})
+        self.assertLess(small["memory"]["kv_bytes"], large["memory"]["kv_bytes"])
+        self.assertTrue(large["fits"])
+
+    def test_metrics_have_the_names_of_vllm(self):
+        self.answer("POST", "/v1/chat/completions", chat())
+        self.daemon.request("POST", "/v1/chat/completions", chat(model="no-such-model"))
+        page = self.answer("GET", "/metrics")
+        self.assertIn('vllm:time_to_first_token_seconds_count{model_name="sprout"', page)
+        self.assertNotIn("no-such-model", page)
+
+    def test_a_host_of_another_site_is_refused(self):
+        import http.client
+        connection = http.client.HTTPConnection(self.daemon.url[len("http://"):], timeout=60)
+        connection.request("GET", "/v1/models", headers={"Host": "evil.example"})
+        self.assertEqual(connection.getresponse().status, 403)
+        connection.close()
+
+
+class Keys(unittest.TestCase):
+    def test_keys_limit_what_their_holders_may_do(self):
+        with DaemonProcess("--uds-requires-key", "true") as daemon:
+            token = (daemon.folder / "config/mlxrunner/token").read_text().strip()
+            owner = {"Authorization": "Bearer " + token}
+            self.assertEqual(daemon.request("GET", "/v1/models")[0], 401)
+            status, _, key = daemon.request("POST", "/v1/keys", {"name": "bob", "requests_per_minute": 2}, owner)
+            self.assertEqual(status, 201, key)
+            bob = {"Authorization": "Bearer " + key["key"]}
+            self.assertEqual(daemon.request("GET", "/v1/keys", headers=bob)[0], 403)
+            statuses = [daemon.request("POST", "/v1/chat/completions", chat(), bob)[0] for _ in range(3)]
+            self.assertEqual(statuses, [200, 200, 429])
+            usage = daemon.request("GET", "/v1/usage", headers=owner)[2]["usage"]
+            self.assertEqual([(row["key"], row["requests"]) for row in usage], [("bob", 2)])
+            self.assertEqual(daemon.request("DELETE", f"/v1/keys/{key['id']}", headers=owner)[0], 200)
+            self.assertEqual(daemon.request("POST", "/v1/chat/completions", chat(), bob)[0], 401)
+            self.assertNotIn(key["key"], (daemon.folder / "log.jsonl").read_text())
+
+
+class Lifecycle(unittest.TestCase):
+    def test_a_recorded_request_replays_to_the_same_tokens(self):
+        with DaemonProcess("--record-file", "/dev/null") as probe:
+            path = probe.folder / "records.jsonl"
+            probe.stop()
+            probe.flags = ["--record-file", str(path)]
+            probe.start()
+            probe.request("POST", "/v1/chat/completions", chat(temperature=1.0))
+            probe.request("GET", "/v1/models")  # behind it, so that the record is written
+            record = json.loads(path.read_text().splitlines()[0])
+            status, _, again = probe.request("POST", "/v1/replay", record)
+            self.assertEqual(status, 200, again)
+            self.assertEqual(again["choices"][0]["tokens"], record["choices"][0]["tokens"])
+
+    def test_settings_are_reloaded_and_the_end_is_clean(self):
+        with DaemonProcess(settings="log_level: info\n") as daemon:
+            (daemon.folder / "config/mlxrunner/server.yaml").write_text("default_model: sprout\nhttp_threads: 3\n")
+            daemon.process.send_signal(signal.SIGHUP)
+            body = {key: value for key, value in chat().items() if key != "model"}
+            # The reload happens beside the requests; each is answered by one set of settings or the other.
+            statuses = set()
+            while 200 not in statuses and len(statuses) < 2:
+                statuses.add(daemon.request("POST", "/v1/chat/completions", {**body, "model": ""})[0])
+            while not any(line["event"] == "settings.needs_restart" for line in daemon.log()):
+                daemon.request("GET", "/v1/models")
+            self.assertEqual(daemon.stop(), 0)
+
+    def test_a_prefix_survives_the_daemon(self):
+        long = [{"role": "user", "content": "The fox and the bear went to the river. " * 40}]
+        with DaemonProcess() as daemon:
+            first = daemon.request("POST", "/v1/chat/completions", chat(messages=long))[2]
+            self.assertEqual(first["usage"]["prompt_tokens_details"]["cached_tokens"], 0)
+            daemon.stop()
+            daemon.start()
+            again = daemon.request("POST", "/v1/chat/completions", chat(messages=long))[2]
+            self.assertGreater(again["usage"]["prompt_tokens_details"]["cached_tokens"], 200)
+            self.assertEqual(again["choices"], first["choices"])
+
+
+if __name__ == "__main__":
+    unittest.main()
