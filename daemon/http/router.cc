@@ -88,6 +88,11 @@ void Router::add(Route route) {
   patterns_.push_back(std::move(pattern));
 }
 
+void Router::wrap_handlers(const std::function<Handler(const Route& route)>& wrap) {
+  for (Route& route : routes_)
+    route.handler = wrap(route);
+}
+
 void Router::set_errors(std::string prefix, ErrorShape errors) {
   errors_.emplace_back(std::move(prefix), std::move(errors));
 }

@@ -41,6 +41,8 @@ class Router {
   void add(Route route);
   // Errors of paths that begin with `prefix` and match no route, or not with this method. The longest prefix counts.
   void set_errors(std::string prefix, ErrorShape errors);
+  // Puts what `wrap` makes of each route's handler in its place.
+  void wrap_handlers(const std::function<Handler(const Route& route)>& wrap);
 
   struct Match {
     const Route* route = nullptr;  // nullptr: see allowed

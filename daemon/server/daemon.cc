@@ -243,6 +243,16 @@ Status Daemon::Parts::open_server() {
   const auto settings = settings_file_->settings();
   routes_ = std::make_unique<DaemonRoutes>(services());
   http::Router router = routes_->router();
+  if (recorder_ != nullptr) {
+    router.wrap_handlers([this](const http::Route& route) -> http::Handler {
+      if (route.method != http::Method::kPost || route.options.body_to_file) return route.handler;
+      return [this, handle = route.handler](std::shared_ptr<http::Exchange> exchange) {
+        const http::Request& request = exchange->request();
+        models_->note_request(request.id, request.path, request.body);
+        handle(std::move(exchange));
+      };
+    });
+  }
   gate_->set_shape([shapes = router](std::string_view path, int status, const std::string& message) {
     return shapes.error(path, status, message);
   });
@@ -276,8 +286,6 @@ Status Daemon::Parts::open_server() {
 void Daemon::Parts::write_record(const http::Request& request) {
   std::optional<RequestRecord> record = models_->take(request.id);
   if (!record) return;
-  record->route = request.path;
-  record->body = request.body;
   record->version = version_;
   const Status written = recorder_->write(*record);
   if (!written.ok()) log_->error("record.lost", {{"id", request.id}, {"error", written}});

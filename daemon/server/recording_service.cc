@@ -81,9 +81,18 @@ void RecordingService::expect(const std::string& request_id, std::optional<std::
   notes_->wanted.insert_or_assign(request_id, seed);
 }
 
+void RecordingService::note_request(const std::string& request_id, const std::string& route, const std::string& body) {
+  const std::lock_guard lock(notes_->mutex);
+  if (notes_->asked.size() >= kMaxKept) return;
+  RequestRecord& record = notes_->asked[request_id];
+  record.route = route;
+  record.body = body;
+}
+
 std::optional<RequestRecord> RecordingService::take(const std::string& request_id) {
   const std::lock_guard lock(notes_->mutex);
   notes_->wanted.erase(request_id);
+  notes_->asked.erase(request_id);
   const auto found = notes_->done.find(request_id);
   if (found == notes_->done.end()) return std::nullopt;
   std::optional<RequestRecord> record(std::move(found->second));
@@ -93,15 +102,19 @@ std::optional<RequestRecord> RecordingService::take(const std::string& request_i
 
 std::shared_ptr<AnswerStream> RecordingService::generate(GenerateCall call) {
   bool wanted = record_all_;
+  RequestRecord record;
   {
     const std::lock_guard lock(notes_->mutex);
+    if (const auto asked = notes_->asked.find(call.options.request_id); asked != notes_->asked.end()) {
+      record = std::move(asked->second);
+      notes_->asked.erase(asked);
+    }
     if (const auto found = notes_->wanted.find(call.options.request_id); found != notes_->wanted.end()) {
       wanted = true;
       if (found->second && !call.sampling.seed) call.sampling.seed = found->second;
     }
   }
   if (!wanted) return inner_->generate(std::move(call));
-  RequestRecord record;
   record.id = call.options.request_id;
   record.dialect = call.options.dialect;
   record.unix_ms =

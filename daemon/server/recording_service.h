@@ -24,7 +24,9 @@ class RecordingService : public ModelService {
 
   // The request of this id is to be recorded, and its choices are to draw from this seed unless it names one itself.
   void expect(const std::string& request_id, std::optional<std::uint64_t> seed);
-  // What was recorded of a request whose answer is over, without what only HTTP knows (route, body). nullopt: nothing.
+  // What only HTTP knows of a request, before generate() hears of it.
+  void note_request(const std::string& request_id, const std::string& route, const std::string& body);
+  // What was recorded of a request whose answer is over, and forgets it. nullopt: nothing.
   std::optional<RequestRecord> take(const std::string& request_id);
 
   std::shared_ptr<AnswerStream> generate(GenerateCall call) override;
@@ -61,6 +63,7 @@ class RecordingService : public ModelService {
   struct Notes {
     std::mutex mutex;                                                      // guards what follows
     std::unordered_map<std::string, std::optional<std::uint64_t>> wanted;  // by request
+    std::unordered_map<std::string, RequestRecord> asked;                  // with route and body alone
     std::unordered_map<std::string, RequestRecord> done;
   };
   class Stream;

@@ -36,7 +36,6 @@ void AnswerRun::note_received() {
 
 void AnswerRun::resolve() {
   const std::lock_guard working(work_mutex_);
-  if (options_.model.empty()) return fail(invalid_argument("model: it is empty"));
   Result<ResolvedModel> found = service_.resolve(options_.model);
   if (!found.ok()) {
     const bool missing = found.status().code() == StatusCode::kNotFound;

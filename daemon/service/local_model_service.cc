@@ -20,6 +20,7 @@ constexpr int kNumTelling = 2;
 }  // namespace
 
 Result<ResolvedModel> resolve_by_path(const std::string& name) {
+  if (name.empty()) return invalid_argument("model: it is empty");
   MLXR_ASSIGN_OR_RETURN(std::string path, resolve_model(name));
   return ResolvedModel{.name = name, .path = std::move(path)};
 }
