@@ -1,5 +1,8 @@
 #include "daemon/server/inner_exchange.h"
 
+#include <utility>
+#include <vector>
+
 namespace mlxr::server {
 namespace {
 
@@ -40,9 +43,11 @@ class InnerExchange : public http::Exchange {
     work_.push_back(std::move(work));
     changed_.notify_one();
   }
-  void on_closed(std::function<void()> /*notify*/) override {}  // whoever asked is there until the end
-  void on_sent(std::function<void()> notify) override { post(std::move(notify)); }
-  void every(std::chrono::milliseconds /*period*/, std::function<void()> /*tick*/) override {}  // nobody gets impatient
+  // Never called: whoever asked is there until the end, nothing is ever unsent, and nobody gets impatient. But kept, as
+  // what they refer to lives by them.
+  void on_closed(std::function<void()> notify) override { keep(std::move(notify)); }
+  void on_sent(std::function<void()> notify) override { keep(std::move(notify)); }
+  void every(std::chrono::milliseconds /*period*/, std::function<void()> tick) override { keep(std::move(tick)); }
 
   http::Response run() {
     std::unique_lock lock(mutex_);
@@ -56,11 +61,18 @@ class InnerExchange : public http::Exchange {
         lock.lock();
       }
     }
-    work_.clear();
-    return std::move(response_);
+    const std::deque<std::function<void()>> unused = std::exchange(work_, {});
+    const std::vector<std::function<void()>> kept = std::exchange(kept_, {});
+    http::Response response = std::move(response_);
+    lock.unlock();  // what the functions hold may call back when it goes
+    return response;
   }
 
  private:
+  void keep(std::function<void()> notify) {
+    const std::lock_guard lock(mutex_);
+    if (!over_) kept_.push_back(std::move(notify));
+  }
   void finish_locked() {
     over_ = true;
     changed_.notify_one();
@@ -70,6 +82,7 @@ class InnerExchange : public http::Exchange {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::deque<std::function<void()>> work_;
+  std::vector<std::function<void()>> kept_;
   http::Response response_;
   bool over_ = false;
 };
