@@ -98,6 +98,8 @@ class Contract:
         if "$ref" in answer:
             place = answer["$ref"].lstrip("#")
             answer = resolve(self.document, answer["$ref"])
+        if not content_type and "content" not in answer:
+            return ""
         if content_type not in answer.get("content", {}):
             return None
         return f"{place}/content/{escape(content_type)}/schema"

@@ -6,6 +6,8 @@
 #include "daemon/server/native/native_json.h"
 #include "daemon/server/native/native_routes.h"
 #include "daemon/server/native/replay_routes.h"
+#include "daemon/server/ollama/ollama_routes.h"
+#include "daemon/server/ollama/registry_model_store.h"
 #include "daemon/server/openai/openai_routes.h"
 #include "daemon/server/openai/response_archive.h"
 #include "daemon/settings/settings_file.h"
@@ -13,12 +15,15 @@
 namespace mlxr::server {
 
 struct DaemonRoutes::State {
-  explicit State(DaemonServices all) : services(std::move(all)), archive(archive_in(services.responses)) {}
+  explicit State(DaemonServices all)
+      : services(std::move(all)), archive(archive_in(services.responses)), store(services.catalog) {}
   DialectServices dialect() const;
   OpenAiServices openai() const;
+  OllamaServices ollama();
 
   DaemonServices services;
   std::unique_ptr<ResponseArchive> archive;
+  RegistryModelStore store;
 };
 
 DialectServices DaemonRoutes::State::dialect() const {
@@ -40,6 +45,15 @@ OpenAiServices DaemonRoutes::State::openai() const {
   return out;
 }
 
+OllamaServices DaemonRoutes::State::ollama() {
+  OllamaServices out;
+  out.common = dialect();
+  out.store = &store;
+  out.transfers = &services.transfers;
+  out.version = services.version;
+  return out;
+}
+
 DaemonRoutes::DaemonRoutes(DaemonServices services) : state_(std::make_unique<State>(std::move(services))) {}
 
 DaemonRoutes::~DaemonRoutes() = default;
@@ -50,6 +64,7 @@ http::Router DaemonRoutes::router() const {
                     [](int status, const std::string& message) { return native_error(http_error(status, message)); });
   register_openai_routes(router, state_->openai());
   register_anthropic_routes(router, state_->dialect());
+  register_ollama_routes(router, state_->ollama());
   register_health_routes(router, state_->services);
   register_model_routes(router, state_->services);
   register_request_routes(router, state_->services);

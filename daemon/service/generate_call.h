@@ -51,6 +51,10 @@ struct ChatInput {
   bool add_generation_prompt = true;
   bool continue_final_message = false;  // the last message is the beginning of the answer
   bool parse_output = true;             // false: reasoning and tool calls stay in the text as the model wrote them
+  // Tokens of an earlier prompt and its answer, which the conversation goes on from.
+  std::vector<TokenId> earlier_tokens = {};
+  // For a model without a chat template the last message's content is the prompt. Otherwise that is an error.
+  bool text_without_template = false;
 };
 
 struct TextInput {

@@ -321,12 +321,53 @@ void shorten_text(const ModelText& model, const GenerateCall& call, std::int64_t
                                         tokens, context, tokens - keep));
 }
 
+// A chat's prompt behind the tokens of an earlier one.
+Status put_earlier(const ModelText& model, const GenerateCall& call, const std::vector<TokenId>& earlier,
+                   std::int64_t context, PreparedPrompt& prompt) {
+  if (earlier.empty() || prompt.exceeds_context) return {};
+  for (const TokenId token : earlier) {
+    if (token < 0 || static_cast<std::size_t>(token) >= model.tokenizer->vocab_size())
+      return invalid_argument(
+          fmt::format("context: {} is outside of the vocabulary of {}", token, model.tokenizer->vocab_size()));
+  }
+  const auto bos = model.tokenizer->special().bos;
+  const bool opens = bos && !prompt.tokens.empty() && prompt.tokens[0] == *bos;
+  std::vector<TokenId> tokens = earlier;
+  tokens.insert(tokens.end(), prompt.tokens.begin() + (opens ? 1 : 0), prompt.tokens.end());
+  prompt.text = model.tokenizer->decode(earlier) + prompt.text;
+  prompt.tokens = std::move(tokens);
+  if (!too_long(prompt.tokens, context)) return {};
+  prompt.exceeds_context = call.overflow == Overflow::kRefuse;
+  if (!prompt.exceeds_context) shorten_text(model, call, context, prompt);
+  return {};
+}
+
+Result<PreparedPrompt> prepare_plain(const ModelText& model, const ResolvedModel& resolved, const ChatInput& chat) {
+  if (wants_tools(chat)) return unsupported(fmt::format("tools: \"{}\" has no chat template", resolved.name));
+  if (chat.think.value_or(false))
+    return unsupported(fmt::format("think: \"{}\" does not support thinking", resolved.name));
+  TextInput text;
+  if (!chat.messages.empty()) text.text = text_field(chat.messages.back(), "content");
+  MLXR_ASSIGN_OR_RETURN(PreparedPrompt prompt, prepare_text(model, resolved, text));
+  if (chat.messages.size() > 1 || !resolved.system.empty())
+    prompt.warnings.push_back("the model has no chat template: it sees the prompt alone");
+  return prompt;
+}
+
 Result<PreparedPrompt> prepare(const ModelText& model, const ResolvedModel& resolved, const GenerateCall& call,
                                std::int64_t context) {
-  if (const auto* chat = std::get_if<ChatInput>(&call.input))
-    return prepare_chat(model, resolved, call, *chat, context);
+  const auto* chat = std::get_if<ChatInput>(&call.input);
+  const bool plain = chat != nullptr && chat->text_without_template && !model.chat;
+  if (chat != nullptr && !plain) {
+    MLXR_ASSIGN_OR_RETURN(PreparedPrompt prompt, prepare_chat(model, resolved, call, *chat, context));
+    MLXR_RETURN_IF_ERROR(put_earlier(model, call, chat->earlier_tokens, context, prompt));
+    return prompt;
+  }
   PreparedPrompt prompt;
-  if (const auto* tokens = std::get_if<TokenInput>(&call.input)) {
+  if (plain) {
+    MLXR_ASSIGN_OR_RETURN(prompt, prepare_plain(model, resolved, *chat));
+    MLXR_RETURN_IF_ERROR(put_earlier(model, call, chat->earlier_tokens, 0, prompt));
+  } else if (const auto* tokens = std::get_if<TokenInput>(&call.input)) {
     prompt.tokens = tokens->tokens;
     if (call.echo || call.render_only) prompt.text = model.tokenizer->decode(prompt.tokens);
   } else {
