@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "cli/conversation.h"
+#include "cli/chat.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 
@@ -11,18 +11,19 @@ namespace mlxr::cli {
 
 struct AnswerOptions {
   bool stream = true;  // false: collect, for --json
-  bool verbose = false;
+  bool hide_thinking = false;
+  bool wrap = true;  // break lines of prose between words, where the output is a terminal
 };
 
 // Says `message` and shows the answer, which ends with a line feed. Cancelled by Ctrl-C.
-Result<GenerateResult> show_answer(Conversation& conversation, const std::string& message, const Interrupt& interrupt,
-                                   const AnswerOptions& options, Output& output);
+Result<Answer> show_answer(Chat& chat, const std::string& message, const Interrupt& interrupt,
+                           const AnswerOptions& options, Output& output);
 
 // Speed, time to first token and peak memory, a line each on standard error.
-void print_figures(const GenerateResult& result, double load_ms);
+void print_figures(const Answer& answer, double load_ms);
 
 // The same for programs.
-nlohmann::ordered_json answer_json(const GenerateResult& result, const std::string& model);
+nlohmann::ordered_json answer_json(const Answer& answer, const std::string& model);
 
 // Peak resident memory of this process in bytes.
 std::size_t peak_memory_bytes();

@@ -82,8 +82,8 @@ int unknown_command(const std::string& name) {
                      "");
 }
 
-bool is_command(std::string_view name) {
-  return std::any_of(rows().begin(), rows().end(), [&](const CommandRow& row) { return name == row.name; });
+bool is_command(const std::vector<Declared>& commands, const std::string& name) {
+  return std::ranges::any_of(commands, [&](const Declared& command) { return command.app->check_name(name); });
 }
 
 int run_command(const Declared& command, bool json) {
@@ -105,7 +105,7 @@ int parse_and_run(int argc, const char* const* argv) {
   bool json = false;
   const std::vector<Declared> commands = declare_commands(root, json);
 
-  if (argc > 1 && argv[1][0] != '-' && !is_command(argv[1])) return unknown_command(argv[1]);
+  if (argc > 1 && argv[1][0] != '-' && !is_command(commands, argv[1])) return unknown_command(argv[1]);
   std::string chosen;
   try {
     root.parse(argc, argv);

@@ -1,12 +1,12 @@
 #pragma once
-// What `mlxr run` keeps while people talk to a model: the messages so far, the settings, and one answer at a time.
+// A conversation with a model in this process: the messages so far, the settings, and one answer at a time.
 
-#include <atomic>
 #include <memory>
 #include <string>
 
 #include <nlohmann/json.hpp>
 
+#include "cli/chat.h"
 #include "core/runtime/generator.h"
 
 namespace mlxr::cli {
@@ -18,20 +18,24 @@ struct ConversationOptions {
   bool raw = false;              // the prompt as it is, without the chat template
 };
 
-class Conversation {
+class Conversation : public Chat {
  public:
   // `model` must outlive the conversation. kUnsupported when tools are given and the template ignores them.
   static Result<std::unique_ptr<Conversation>> make(LoadedModel& model, ConversationOptions options);
 
-  // Adds the user's message and the model's answer, which it streams. A failed or cancelled answer leaves the history
-  // as far as it was said. kResourceExhausted when the conversation no longer fits into the context.
-  Result<GenerateResult> say(const std::string& message, const Generator::Callbacks& callbacks);
-  // Forgets everything said; the system message stays.
-  void clear();
+  Result<Answer> say(const std::string& message, const AnswerCallbacks& callbacks) override;
+  void clear() override;
+  const nlohmann::ordered_json& messages() const override { return history_; }
+  void set_messages(nlohmann::ordered_json messages) override;
+  std::string& system() override { return options_.system; }
+  Status set_parameter(std::string_view name, std::string_view value) override;
+  std::vector<ParameterText> parameters() const override;
+  Status set_format(const std::string& format) override;
+  Status set_think(const std::string& think) override;
+  Result<std::vector<std::pair<std::string, std::string>>> info() override;
+  Result<std::string> text_of_model(std::string_view what) override;
 
-  ConversationOptions& options() { return options_; }
   LoadedModel& model() { return model_; }
-  std::size_t num_messages() const { return history_.size(); }
 
  private:
   Conversation(LoadedModel& model, ConversationOptions options, std::unique_ptr<Generator> generator)

@@ -1,9 +1,13 @@
 #include "cli/run_options.h"
 
+#include <cmath>
+
 #include <CLI/CLI.hpp>
 #include <fmt/core.h>
+#include <fmt/ranges.h>
 
 #include "cli/model_options.h"
+#include "cli/repl/settings.h"
 
 namespace mlxr::cli {
 namespace {
@@ -101,10 +105,79 @@ void declare_run_options(CLI::App& app, RunOptions& options) {
       ->check(CLI::Range(0, 1 << 30));
   app.add_option("--stop", options.stop, "end the answer before this text; may be repeated");
   app.add_flag("--raw", options.raw, "give the prompt as it is, without the chat template");
+  app.add_option("--keepalive", options.keep_alive, "how long the daemon keeps the model loaded: \"5m\", -1 for ever");
+  app.add_option("--format", options.format, "json, or a JSON Schema that the answer follows");
+  app.add_option("--think", options.think, "let the model think, or how much: true, false, low, medium, high")
+      ->expected(0, 1)
+      ->default_str("true");
+  app.add_flag("--hidethinking", options.hide_thinking, "do not show what the model thinks");
+  app.add_flag("--nowordwrap", options.no_word_wrap, "do not break lines between words");
+  app.add_flag("--insecure", options.insecure, "pull from registries without TLS, too");
+  app.add_flag("--local", options.local, "run in this process, without the daemon");
   app.add_flag("--verbose", options.verbose, "print speed and memory to standard error");
   add_backend_options(app, options.model_options);
   add_context_option(app, options.model_options);
   add_kv_type_option(app, options.model_options);
+}
+
+std::vector<std::pair<std::string, std::string>> given_parameters(const RunOptions& options) {
+  std::vector<std::pair<std::string, std::string>> given;
+  const auto add = [&given](const char* name, const auto& value) {
+    if (value) given.emplace_back(name, fmt::format("{}", *value));
+  };
+  add("temperature", options.temperature);
+  add("top_k", options.top_k);
+  add("top_p", options.top_p);
+  add("min_p", options.min_p);
+  add("typical_p", options.typical_p);
+  add("repeat_penalty", options.repeat_penalty);
+  add("presence_penalty", options.presence_penalty);
+  add("frequency_penalty", options.frequency_penalty);
+  add("repeat_last_n", options.repeat_last_n);
+  add("top_n_sigma", options.top_n_sigma);
+  add("xtc_probability", options.xtc_probability);
+  add("xtc_threshold", options.xtc_threshold);
+  add("dynatemp_range", options.dynatemp_range);
+  add("dynatemp_exponent", options.dynatemp_exponent);
+  add("dry_multiplier", options.dry_multiplier);
+  add("dry_base", options.dry_base);
+  add("dry_allowed_length", options.dry_allowed_length);
+  add("dry_penalty_last_n", options.dry_last_n);
+  add("mirostat", options.mirostat);
+  add("mirostat_tau", options.mirostat_tau);
+  add("mirostat_eta", options.mirostat_eta);
+  add("min_tokens", options.min_tokens);
+  add("samplers", options.samplers);
+  add("seed", options.seed);
+  if (!options.dry_breakers.empty()) given.emplace_back("dry_sequence_breaker", "none");
+  for (const std::string& breaker : options.dry_breakers)
+    given.emplace_back("dry_sequence_breaker", breaker);
+  for (const std::string& word : options.bad_words)
+    given.emplace_back("bad_word", word);
+  for (const std::string& stop : options.stop)
+    given.emplace_back("stop", stop);
+  if (options.ignore_eos) given.emplace_back("ignore_eos", "true");
+  if (options.max_tokens >= 0) given.emplace_back("num_predict", std::to_string(options.max_tokens));
+  GenerateOptions checked;
+  for (const auto& [name, value] : given) {
+    const Status status = set_parameter(checked, name, value);
+    if (!status.ok()) throw CLI::ValidationError("run", status.message());
+  }
+  return given;
+}
+
+nlohmann::ordered_json logit_bias_json(const RunOptions& options) {
+  if (options.logit_bias.empty()) return {};
+  SamplingParams params;
+  for (const std::string& bias : options.logit_bias)
+    add_logit_bias(bias, params);
+  nlohmann::ordered_json pairs = nlohmann::ordered_json::array();
+  for (const auto& [id, bias] : params.logit_bias) {
+    const nlohmann::ordered_json value =
+        std::isinf(bias) ? nlohmann::ordered_json(false) : nlohmann::ordered_json(bias);
+    pairs.push_back(nlohmann::ordered_json::array({id, value}));
+  }
+  return pairs;
 }
 
 SamplingParams sampling_params(const RunOptions& options, const LoadedModel& model) {

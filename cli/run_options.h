@@ -30,12 +30,20 @@ struct RunOptions {
   std::vector<std::string> logit_bias;  // "ID=VALUE"
   std::int64_t max_tokens = -1;
   std::vector<std::string> stop;
+  std::string keep_alive, format, think;
+  bool local = false, insecure = false, hide_thinking = false, no_word_wrap = false;
   bool raw = false;
   bool verbose = false;
   ModelOptions model_options;
 };
 
 void declare_run_options(CLI::App& app, RunOptions& options);
+
+// Parameters of /set (repl/settings.h) that the flags give, as text: what is sent to the daemon. Throws
+// CLI::ValidationError for a value that makes no sense.
+std::vector<std::pair<std::string, std::string>> given_parameters(const RunOptions& options);
+// [[id, bias]], -infinity as false; null: none was given. Throws likewise.
+nlohmann::ordered_json logit_bias_json(const RunOptions& options);
 
 // "top_k;temperature" -> its names; "": none.
 std::vector<std::string> sampler_list(const std::string& text);

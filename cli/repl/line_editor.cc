@@ -72,14 +72,14 @@ LineResult LineEditor::read(const std::string& prompt, std::string& line) {
   return LineResult::kLine;
 }
 
-void LineEditor::remember(const std::string& text) {
+void LineEditor::remember(const std::string& text, bool keep) {
   std::string flat = text;
   for (char& c : flat) {
     if (c == '\n') c = ' ';
   }
   HistEvent event;
   history(editor_->history, &event, H_ENTER, flat.c_str());
-  if (editor_->history_path.empty()) return;
+  if (editor_->history_path.empty() || !keep) return;
   std::error_code error;
   std::filesystem::create_directories(std::filesystem::path(editor_->history_path).parent_path(), error);
   // The file exists with its mode before anything is in it.

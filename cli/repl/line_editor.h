@@ -18,8 +18,8 @@ class LineEditor {
 
   // Without the line feed. kEnd: Ctrl-D; kInterrupted: Ctrl-C, what was typed is dropped.
   LineResult read(const std::string& prompt, std::string& line);
-  // What the arrow keys bring back, and the next program finds. Line feeds become spaces.
-  void remember(const std::string& text);
+  // What the arrow keys bring back and, with `keep`, the next program finds. Line feeds become spaces.
+  void remember(const std::string& text, bool keep);
 
  private:
   struct Editor;

@@ -1,10 +1,14 @@
 #include "cli/repl/repl.h"
 
+#include <ctime>
+
 #include <fmt/core.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/interrupt.h"
 #include "cli/repl/line_editor.h"
-#include "cli/repl/settings.h"
+#include "cli/repl/saved_chats.h"
+#include "cli/times.h"
 
 namespace mlxr::cli {
 namespace {
@@ -29,8 +33,8 @@ std::string_view take_word(std::string_view& text) {
 
 class Repl {
  public:
-  Repl(Conversation& conversation, const ReplOptions& options, Output& output)
-      : conversation_(conversation), options_(options), output_(output), editor_(default_history_path()) {}
+  Repl(Chat& chat, const ReplOptions& options, Output& output)
+      : chat_(chat), options_(options), output_(output), editor_(default_history_path()), shown_(options.answer) {}
 
   Status run() {
     output_.line(fmt::format("{} (/help for help)", output_.styled(options_.model, Style::kBold)));
@@ -45,7 +49,7 @@ class Repl {
         continue;
       }
       if (trimmed(message).empty()) continue;
-      editor_.remember(message);
+      editor_.remember(message, history_);
       MLXR_RETURN_IF_ERROR(message.front() == '/' ? command(message) : answer(message));
       output_.flush();
     }
@@ -95,29 +99,30 @@ class Repl {
   // Errors of an answer end the answer, not the session.
   Status answer(const std::string& message) {
     interrupt_.take();
-    const Result<GenerateResult> result =
-        show_answer(conversation_, message, interrupt_, {.verbose = verbose_}, output_);
+    const Result<Answer> result = show_answer(chat_, message, interrupt_, shown_, output_);
     if (!result.ok()) {
       complain(result.status());
       if (result.status().code() == StatusCode::kResourceExhausted) say("/clear starts anew; --ctx N makes more room.");
       return {};
     }
-    if (result->finish_reason == FinishReason::kContextFull) {
-      say(fmt::format("The context of {} tokens is full: /clear starts anew, --ctx N makes more room.",
-                      conversation_.model().context()));
-    }
+    for (const std::string& warning : result->warnings)
+      say("warning: " + printable(warning));
+    if (result->finish_reason == FinishReason::kContextFull)
+      say("The context is full: /clear starts anew, --ctx N makes more room.");
     if (result->finish_reason == FinishReason::kCancelled) {
       interrupt_.take();
       say("(stopped)");
     }
-    if (verbose_) print_figures(*result, options_.load_ms);
+    if (verbose_) print_figures(*result, options_.load_ms + result->load_ms);
     output_.line("");
     return {};
   }
 
   Status command(std::string_view text) {
     text.remove_prefix(1);
-    const std::string_view name = take_word(text);
+    std::string_view name = take_word(text);
+    if (name == "?") name = "help";
+    if (name == "exit") name = "bye";
     for (const Command& row : commands()) {
       if (name == row.name) return (this->*row.run)(text);
     }
@@ -140,18 +145,41 @@ class Repl {
     const std::string_view what = take_word(arguments);
     if (what == "parameter") {
       const std::string_view name = take_word(arguments);
-      const Status status = set_parameter(conversation_.options().generate, name, arguments);
-      if (!status.ok()) complain(status);
+      told(chat_.set_parameter(name, arguments));
     } else if (what == "system") {
-      conversation_.options().system = std::string(arguments);
-    } else if (what == "verbose") {
-      verbose_ = true;
-    } else if (what == "quiet") {
-      verbose_ = false;
-    } else {
-      complain(invalid_argument("/set parameter NAME VALUE, /set system TEXT, /set verbose, /set quiet"));
+      chat_.system() = std::string(arguments);
+    } else if (what == "format") {
+      told(chat_.set_format(std::string(arguments)));
+    } else if (what == "noformat") {
+      told(chat_.set_format(""));
+    } else if (what == "think") {
+      told(chat_.set_think(arguments.empty() ? "true" : std::string(arguments)));
+    } else if (what == "nothink") {
+      told(chat_.set_think("false"));
+    } else if (!set_switch(what)) {
+      complain(invalid_argument(
+          "/set parameter NAME VALUE, system TEXT, format json, noformat, think, nothink, history, nohistory, "
+          "wordwrap, nowordwrap, verbose, quiet"));
     }
     return {};
+  }
+
+  bool set_switch(std::string_view what) {
+    struct Switch {
+      std::string_view name;
+      bool* value;
+      bool on;
+    };
+    const Switch switches[] = {
+        {"verbose", &verbose_, true},    {"quiet", &verbose_, false},      {"history", &history_, true},
+        {"nohistory", &history_, false}, {"wordwrap", &shown_.wrap, true}, {"nowordwrap", &shown_.wrap, false},
+    };
+    for (const Switch& row : switches) {
+      if (row.name != what) continue;
+      *row.value = row.on;
+      return true;
+    }
+    return false;
   }
 
   Status show(std::string_view arguments) {
@@ -160,24 +188,54 @@ class Repl {
       show_info();
     } else if (what == "parameters") {
       Table table;
-      for (const ParameterText& row : parameter_texts(conversation_.options().generate)) {
+      for (const ParameterText& row : chat_.parameters())
         table.rows.push_back({row.name, row.value, row.help});
-      }
       output_.table(table);
-    } else if (what == "template") {
-      const ChatPrompt* prompt = conversation_.model().chat_prompt();
-      output_.line(prompt == nullptr ? "This model has no chat template." : printable_lines(prompt->source()));
+    } else if (what == "template" || what == "license" || what == "modelfile") {
+      const Result<std::string> text = chat_.text_of_model(what);
+      if (text.ok()) output_.line(printable_lines(*text));
+      told(text.status());
     } else if (what == "system") {
-      const std::string& system = conversation_.options().system;
-      output_.line(system.empty() ? "No system message is set." : system);
+      const std::string& system = chat_.system();
+      output_.line(system.empty() ? "No system message is set." : printable_lines(system));
     } else {
-      complain(invalid_argument("/show info, /show parameters, /show template, /show system"));
+      complain(invalid_argument("/show info, parameters, template, system, license, modelfile"));
     }
     return {};
   }
 
+  Status save(std::string_view arguments) {
+    const std::string name(take_word(arguments));
+    const Status saved = save_chat(saved_chats_folder(), name, {options_.model, chat_.system(), chat_.messages()});
+    told(saved);
+    if (saved.ok()) say(fmt::format("Saved as \"{}\": /load {} brings it back.", name, name));
+    return {};
+  }
+
+  Status load(std::string_view arguments) {
+    Result<SavedChat> chat = load_chat(saved_chats_folder(), std::string(take_word(arguments)));
+    if (!chat.ok()) {
+      complain(chat.status());
+      return {};
+    }
+    say(fmt::format("{} messages{}", chat->messages.size(),
+                    chat->model == options_.model ? "" : fmt::format(", said with {}", printable(chat->model))));
+    chat_.system() = std::move(chat->system);
+    chat_.set_messages(std::move(chat->messages));
+    return {};
+  }
+
+  Status list(std::string_view) {
+    Table table;
+    for (const SavedChatEntry& entry : list_chats(saved_chats_folder()))
+      table.rows.push_back({printable(entry.name), relative_time(entry.modified, std::time(nullptr))});
+    if (table.rows.empty()) say("No conversation is saved: /save NAME does that.");
+    output_.table(table);
+    return {};
+  }
+
   Status clear(std::string_view) {
-    conversation_.clear();
+    chat_.clear();
     say("The conversation is forgotten.");
     return {};
   }
@@ -188,22 +246,14 @@ class Repl {
   }
 
   void show_info() {
-    LoadedModel& model = conversation_.model();
-    const ModelConfig& config = model.model().config();
-    const Table table{
-        .header = {},
-        .align = {},
-        .rows = {{"file", model.path()},
-                 {"architecture", config.architecture},
-                 {"layers", std::to_string(config.num_layers)},
-                 {"hidden", std::to_string(config.hidden_size)},
-                 {"vocabulary", std::to_string(config.vocab_size)},
-                 {"weights", format_bytes(static_cast<double>(model.weight_bytes()))},
-                 {"context", fmt::format("{} of {} tokens", model.context(), config.context_length)},
-                 {"KV cache", fmt::format("{} as {}", format_bytes(static_cast<double>(model.kv_layout().bytes())),
-                                          kv_type_info(model.kv_layout().type).name)},
-                 {"backend", model.backend().description()}}};
+    const auto rows = chat_.info();
+    Table table;
+    if (rows.ok()) {
+      for (const auto& [name, value] : *rows)
+        table.rows.push_back({name, printable(value)});
+    }
     output_.table(table);
+    told(rows.status());
   }
 
   // A template has lines; nothing else in it may drive the terminal.
@@ -219,32 +269,41 @@ class Repl {
   }
 
   void say(const std::string& text) { output_.line(output_.styled(text, Style::kDim)); }
+  void told(const Status& status) {
+    if (!status.ok()) complain(status);
+  }
   void complain(const Status& status) { output_.line(output_.styled(status.message(), Style::kRed)); }
 
-  Conversation& conversation_;
+  Chat& chat_;
   const ReplOptions& options_;
   Output& output_;
   LineEditor editor_;
   Interrupt interrupt_;
+  AnswerOptions shown_;
   bool verbose_ = options_.verbose;
+  bool history_ = true;
   bool done_ = false;
 };
 
 std::span<const Repl::Command> Repl::commands() {
   static constexpr Command kCommands[] = {
-      {"help", "", "this list", &Repl::help},
-      {"set", "parameter NAME VALUE", "change sampling; also: system TEXT, verbose, quiet", &Repl::set},
-      {"show", "info|parameters|template|system", "what is loaded and set", &Repl::show},
+      {"help", "", "this list (also /?)", &Repl::help},
+      {"set", "parameter NAME VALUE", "change sampling; also: system, format, think, wordwrap, history, verbose",
+       &Repl::set},
+      {"show", "info|parameters|template|system", "what is loaded and set; also: license, modelfile", &Repl::show},
       {"clear", "", "forget the conversation", &Repl::clear},
-      {"bye", "", "leave (also Ctrl-D)", &Repl::bye},
+      {"save", "NAME", "keep the conversation", &Repl::save},
+      {"load", "NAME", "go on with one that was kept", &Repl::load},
+      {"list", "", "conversations that were kept", &Repl::list},
+      {"bye", "", "leave (also /exit, Ctrl-D)", &Repl::bye},
   };
   return kCommands;
 }
 
 }  // namespace
 
-Status run_repl(Conversation& conversation, const ReplOptions& options, Output& output) {
-  return Repl(conversation, options, output).run();
+Status run_repl(Chat& chat, const ReplOptions& options, Output& output) {
+  return Repl(chat, options, output).run();
 }
 
 }  // namespace mlxr::cli

@@ -15,15 +15,20 @@ A script is a list of commands and what each must answer:
     json {"a": 1}              stdout is JSON that contains this: objects may have more members
     exit 1                     the exit code, 0 where not said
 
+HOME is a folder of the script's own, so that settings, sockets and models of this machine play no part. A daemon that
+a command started is told to stop at the end.
+
 Exit code 77 means skipped.
 """
 
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 SKIPPED = 77
 TIMEOUT_S = 120
@@ -108,26 +113,57 @@ def problems_of(step, code, stdout, stderr):
         yield "stderr differs"
 
 
+def is_gone(pid):
+    try:
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # a system without /proc
+
+
+def stop_daemon(home):
+    """Ends the daemon that a command started, and waits until it is gone."""
+    try:
+        with open(os.path.join(home, ".local/state/mlxrunner/mlxrunnerd.pid"), encoding="utf-8") as file:
+            pid = int(file.read())
+        os.kill(pid, signal.SIGTERM)
+        deadline = time.monotonic() + TIMEOUT_S
+        while not is_gone(pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    except (OSError, ValueError):
+        pass  # there was none, or it is gone
+
+
 def run(script, items, environment, root):
-    with tempfile.TemporaryDirectory() as folder:
-        for kind, item in items:
-            if kind == "need":
-                if not os.path.exists(os.path.join(root, item)):
-                    print(f"skipped from here: {item} is not there")
-                    return SKIPPED
-                continue
-            done = subprocess.run(["bash", "-c", item.command], cwd=folder, env=environment, timeout=TIMEOUT_S,
-                                  stdin=subprocess.DEVNULL, capture_output=True)
-            stdout = done.stdout.decode("utf-8", "replace")
-            stderr = done.stderr.decode("utf-8", "replace")
-            problems = list(problems_of(item, done.returncode, stdout, stderr))
-            if problems:
-                print(f"{script}:{item.number}: $ {item.command}")
-                for problem in problems:
-                    print(f"  {problem}")
-                print(f"--- exit {done.returncode}\n--- stdout\n{stdout}--- stderr\n{stderr}---")
-                return 1
-            print(f"ok: $ {item.command}")
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as folder:
+        try:
+            return run_items(script, items, dict(environment, HOME=home), root, folder)
+        finally:
+            stop_daemon(home)
+
+
+def run_items(script, items, environment, root, folder):
+    for kind, item in items:
+        if kind == "need":
+            if not os.path.exists(os.path.join(root, item)):
+                print(f"skipped from here: {item} is not there")
+                return SKIPPED
+            continue
+        done = subprocess.run(["bash", "-c", item.command], cwd=folder, env=environment, timeout=TIMEOUT_S,
+                              stdin=subprocess.DEVNULL, capture_output=True)
+        stdout = done.stdout.decode("utf-8", "replace")
+        stderr = done.stderr.decode("utf-8", "replace")
+        problems = list(problems_of(item, done.returncode, stdout, stderr))
+        if problems:
+            print(f"{script}:{item.number}: $ {item.command}")
+            for problem in problems:
+                print(f"  {problem}")
+            print(f"--- exit {done.returncode}\n--- stdout\n{stdout}--- stderr\n{stderr}---")
+            return 1
+        print(f"ok: $ {item.command}")
     return 0
 
 
@@ -136,7 +172,7 @@ def main():
         raise SystemExit(__doc__)
     bin_folder, script = sys.argv[1:]
     root = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLXR_")}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MLXR_", "XDG_"))}
     environment.update(PATH=bin_folder + os.pathsep + os.environ["PATH"], SRC=root, LC_ALL="C.UTF-8", TERM="dumb",
                        SHARED=os.environ.get("MLXR_SHARED_DIR", os.path.join(root, "..", "shared")))
     sys.exit(run(script, parse(script), environment, root))
