@@ -44,6 +44,7 @@ class DaemonProcess:
         self.flags = list(flags)
         self.settings = settings
         self.process = None
+        self.answers = []  # of request(), as scripts/check_openapi.py reads them
 
     def __enter__(self):
         for name in ("run", "config/mlxrunner", "data", "cache", "state"):
@@ -112,8 +113,11 @@ class DaemonProcess:
             response = connection.getresponse()
             text = response.read().decode()
             fields = dict(response.getheaders())
-            is_json = fields.get("Content-Type", "").startswith("application/json")
-            return response.status, fields, json.loads(text) if is_json and text else text
+            kind = fields.get("Content-Type", "")
+            self.answers.append({"method": method, "path": path, "request": (data or b"").decode(errors="replace"),
+                                 "status": response.status, "content_type": kind, "body": text})
+            answer = json.loads(text) if kind.startswith("application/json") and text else text
+            return response.status, fields, answer
         finally:
             connection.close()
 

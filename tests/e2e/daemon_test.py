@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """The daemon as a whole: what no test of one part sees. Standard library only."""
 
+import http.client
 import json
 import os
-import stat
 import signal
+import stat
+import subprocess
+import sys
+import tempfile
 import unittest
 
-from daemon_process import MODEL, DaemonProcess
+from daemon_process import MODEL, ROOT, DaemonProcess
 
 PROMPT = [{"role": "user", "content": "Tell me a story about a fox and a bear."}]
 
@@ -97,8 +101,33 @@ class OneDaemon(unittest.TestCase):
         self.assertIn('vllm:time_to_first_token_seconds_count{model_name="sprout"', page)
         self.assertNotIn("no-such-model", page)
 
+    def test_own_routes_keep_the_contract(self):
+        before = len(self.daemon.answers)
+        _, fields, _ = self.daemon.request("POST", "/v1/chat/completions", chat())
+        for method, path, body in (
+                ("POST", "/v1/models/load", {"model": MODEL}), ("POST", "/v1/models/pin", {"model": MODEL}),
+                ("POST", "/v1/models/pin", {"model": MODEL, "pinned": False}), ("GET", "/v1/running", None),
+                ("GET", "/v1/server", None), ("GET", "/health/deep", None), ("GET", "/metrics", None),
+                ("POST", "/v1/memory/plan", {"model": MODEL}), ("POST", "/v1/memory/plan", {"model": 7}),
+                ("POST", "/v1/memory/plan", {"model": MODEL, "sparkle": 1}), ("GET", "/v1/requests", None),
+                ("GET", f"/v1/requests/{fields['X-Request-Id']}/trace", None), ("DELETE", "/v1/requests/none", None),
+                ("POST", "/v1/keys", {"name": "contract"}), ("POST", "/v1/keys", {"name": "contract"}),
+                ("GET", "/v1/keys", None), ("DELETE", "/v1/keys/contract", None), ("GET", "/v1/usage?days=2", None),
+                ("GET", "/v1/usage?days=none", None), ("POST", "/v1/models/unload", {"model": MODEL}),
+                ("POST", "/v1/replay", b"{}")):
+            status, _, answer = self.daemon.request(method, path, body)
+            self.assertLess(status, 500, answer)
+        with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as records:
+            records.writelines(json.dumps(answer) + "\n" for answer in self.daemon.answers[before:])
+            records.flush()
+            checked = subprocess.run(
+                [sys.executable, str(ROOT / "scripts/check_openapi.py"), str(ROOT / "api/openapi.yaml"), records.name],
+                capture_output=True, text=True, check=False)
+        if checked.returncode == 77:
+            self.skipTest(checked.stdout.strip())
+        self.assertEqual(checked.returncode, 0, checked.stdout)
+
     def test_a_host_of_another_site_is_refused(self):
-        import http.client
         connection = http.client.HTTPConnection(self.daemon.url[len("http://"):], timeout=60)
         connection.request("GET", "/v1/models", headers={"Host": "evil.example"})
         self.assertEqual(connection.getresponse().status, 403)
