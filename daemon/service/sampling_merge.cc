@@ -6,7 +6,7 @@ namespace mlxr {
 
 void SamplingOverrides::fill_from(const SamplingOverrides& lower) {
 #define MLXR_SAMPLING_FIELD(type, name) \
-  if (!name) name = lower.name;
+  if (!(name)) (name) = lower.name;
 #include "daemon/service/sampling_fields.def"
 #undef MLXR_SAMPLING_FIELD
   logit_bias.insert(lower.logit_bias.begin(), lower.logit_bias.end());
