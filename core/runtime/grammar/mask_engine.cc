@@ -77,12 +77,12 @@ const TokenSet* MaskEngine::union_of(bool ends) {
       bits.add(token);
   union_index_.add(hash, static_cast<std::int32_t>(unions_.size()));
   unions_.push_back({parts_, ends, bits.set()});
-  union_bytes_ += unions_.back().set.bytes() + sizeof(Union) + parts_.size() * sizeof(TokenSet*);
+  union_bytes_ += unions_.back().set.bytes() + sizeof(Union) + parts_.size() * sizeof(void*);
   return &unions_.back().set;
 }
 
 std::size_t MaskEngine::bytes() const {
-  std::size_t total = machine_.bytes() + union_bytes_ + union_index_.bytes() + masks_.size() * sizeof(TokenSet*);
+  std::size_t total = machine_.bytes() + union_bytes_ + union_index_.bytes() + masks_.size() * sizeof(void*);
   for (const Level& level : levels_) {
     total += level.masks->bytes() + level.nodes.size() * sizeof(NodeId) + level.configs.size() * sizeof(ConfigId);
     if (level.merged != nullptr) total += level.merged->bytes();
