@@ -39,6 +39,7 @@ void AnswerRun::resolve() {
   Result<ResolvedModel> found = service_.resolve(options_.model);
   if (!found.ok()) {
     const bool missing = found.status().code() == StatusCode::kNotFound;
+    if (missing && options_.model.empty()) return fail(invalid_argument("model: it is empty"));
     return fail(found.status(), missing ? AnswerFailed::Kind::kModelNotFound : AnswerFailed::Kind::kOther);
   }
   resolved_ = std::move(found).value();

@@ -285,6 +285,7 @@ TEST_F(Generate, RefusesWhatItCannotDo) {
 }
 
 TEST_F(Generate, WarnsOfWhatIsNotHonoured) {
+  ASSERT_TRUE(run(chat_call("sprout", "Hello", 1)).done);  // loads it with the context of the settings
   GenerateCall call = chat_call("sprout", "Hello", 2);
   call.options.context = 1024;
   chat(call).reasoning_effort = "high";
