@@ -117,7 +117,7 @@ Result<ResolvedModel> from_record(const ModelRecord& record) {
   if (!record.adapter_paths.empty())
     return unsupported(fmt::format("model \"{}\" has an adapter, which this build does not apply", record.name));
   ResolvedModel model;
-  model.name = record.full_name;
+  model.name = record.name;
   model.path = record.path;
   model.digest = record.digest;
   model.chat_template = record.chat_template;
