@@ -125,7 +125,7 @@ void pump_answer(std::shared_ptr<http::Exchange> exchange, std::shared_ptr<Answe
 
 void CollectedAnswer::add(AnswerEvent event) {
   std::visit(
-      [this](auto&& e) {
+      [this](auto& e) {
         using E = std::decay_t<decltype(e)>;
         if constexpr (std::is_same_v<E, AnswerStarted>) {
           started = std::move(e);
@@ -157,7 +157,7 @@ void CollectedAnswer::add(AnswerEvent event) {
           done = std::move(e);
         }
       },
-      std::move(event));
+      event);
 }
 
 void WholeAnswerWriter::take(AnswerEvent event, std::size_t source, http::Exchange& exchange) {
