@@ -46,7 +46,7 @@ TEST(Settings, AgreesWithTheEngine) {
   EXPECT_EQ(settings.max_draft_tokens, engine.max_draft_tokens);
   EXPECT_EQ(settings.kv_persistence_max_bytes, engine.store_max_bytes);
   std::string kv_types = "auto";
-#define MLXR_KV_TYPE(name, text, bits, scale) kv_types += std::string("|") + text;
+#define MLXR_KV_TYPE(name, text, bits, scale) kv_types += std::string("|") + (text);
 #include "core/backend/kv_type.def"
 #undef MLXR_KV_TYPE
   EXPECT_EQ(find_setting("kv_type")->check.choices, kv_types);

@@ -11,13 +11,16 @@ import os
 import pty
 import re
 import select
+import signal
 import sys
 import tempfile
+import termios
 import time
 import traceback
 
 DEADLINE_S = 60
 QUESTION = "What is the capital of France?"
+PROMPTS = (">>> ", "... ")
 ANSWER = "The capital of France is Paris."
 # Cursor movements, colours and bells of the line editor.
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|[\x07\r]")
@@ -47,7 +50,16 @@ class Terminal:
                 raise AssertionError(f"no {text!r} on the screen, but {self.unread[-2000:]!r}")
             self.unread = ESCAPES.sub("", self.unread + data.decode("utf-8", "replace"))
         shown, self.unread = self.unread.split(text, 1)
+        if text in PROMPTS:
+            self.await_editor(deadline)
         return shown
+
+    def await_editor(self, deadline):
+        """Until the line editor has the keys: what is typed before, the terminal itself would act on."""
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON:
+            if time.monotonic() > deadline:
+                raise AssertionError("the line editor does not take the terminal")
+            os.sched_yield()
 
     def type(self, text):
         os.write(self.fd, text.encode())
@@ -65,9 +77,13 @@ class Terminal:
         return self.wait()
 
     def wait(self):
+        deadline = time.monotonic() + DEADLINE_S
         try:
-            while os.read(self.fd, 65536):
-                pass
+            while select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0]:
+                if not os.read(self.fd, 65536):
+                    break
+            else:
+                os.kill(self.pid, signal.SIGKILL)  # and the exit code says so
         except OSError:
             pass
         _, status = os.waitpid(self.pid, 0)
