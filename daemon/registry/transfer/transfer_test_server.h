@@ -217,19 +217,19 @@ class EventLog {
 // One server for all tests of a suite.
 class TransferTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() { server_ = std::make_unique<RegistryServer>(); }
-  static void TearDownTestSuite() { server_.reset(); }
+  static void SetUpTestSuite() { shared_server = std::make_unique<RegistryServer>(); }
+  static void TearDownTestSuite() { shared_server.reset(); }
   void SetUp() override {
-    if (!server_->running()) GTEST_SKIP() << "python3 is not there to run tests/registry_server";
+    if (!shared_server->running()) GTEST_SKIP() << "python3 is not there to run tests/registry_server";
     for (const char* folder : {"blobs", "manifests", "hub"})
-      std::filesystem::remove_all(server_->root(folder));
-    server_->control(Json::object());
+      std::filesystem::remove_all(shared_server->root(folder));
+    shared_server->control(Json::object());
   }
 
-  RegistryServer& server() { return *server_; }
+  RegistryServer& server() { return *shared_server; }
   std::string models() const { return models_.path("models"); }
   std::string blob_path(const std::string& digest) const { return models() + "/blobs/" + blob_file_name(digest); }
-  TransferSettings settings() const { return quick_settings(models(), *server_); }
+  TransferSettings settings() const { return quick_settings(models(), *shared_server); }
   std::unique_ptr<Transfers> transfers(TransferSettings settings) const {
     auto made = Transfers::create(std::move(settings));
     EXPECT_TRUE(made.ok()) << made.status().message();
@@ -248,7 +248,7 @@ class TransferTest : public ::testing::Test {
   EventLog events_;
 
  private:
-  inline static std::unique_ptr<RegistryServer> server_;
+  inline static std::unique_ptr<RegistryServer> shared_server;
 };
 
 }  // namespace mlxr::test
