@@ -13,15 +13,15 @@ using test::text_call;
 
 class Generate : public testing::Test {
  protected:
-  static void SetUpTestSuite() { service_ = make_model_service(test::small_service()); }
-  static void TearDownTestSuite() { service_.reset(); }
+  static void SetUpTestSuite() { service = make_model_service(test::small_service()); }
+  static void TearDownTestSuite() { service.reset(); }
 
-  static Answer run(GenerateCall call) { return collect_answer(*service_->generate(std::move(call))); }
+  static Answer run(GenerateCall call) { return collect_answer(*service->generate(std::move(call))); }
   static ChatInput& chat(GenerateCall& call) { return std::get<ChatInput>(call.input); }
 
-  static std::unique_ptr<ModelService> service_;
+  static std::unique_ptr<ModelService> service;
 };
-std::unique_ptr<ModelService> Generate::service_;
+std::unique_ptr<ModelService> Generate::service;
 
 nlohmann::ordered_json weather_tools() {
   return nlohmann::ordered_json::parse(R"([{"type": "function", "function": {"name": "get_weather", "description": "w",
