@@ -111,7 +111,7 @@ class Mutator {
         text.insert(at, piece);
         break;
       case 3:
-        text.erase(at, static_cast<std::size_t>(1 + pick(20)));
+        text.erase(at, std::size_t{1} + static_cast<std::size_t>(pick(20)));
         break;
       default:
         replace_value(text, at, piece);
