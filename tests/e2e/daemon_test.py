@@ -166,6 +166,11 @@ class Lifecycle(unittest.TestCase):
             status, _, again = probe.request("POST", "/v1/replay", record)
             self.assertEqual(status, 200, again)
             self.assertEqual(again["choices"][0]["tokens"], record["choices"][0]["tokens"])
+            # A record is no way around a key's scope.
+            for route in ("/v1/keys", "/api/pull", "/v1/replay", "/nowhere"):
+                forged = {**record, "route": route, "body": json.dumps({"name": "mallory"})}
+                self.assertEqual(probe.request("POST", "/v1/replay", forged)[0], 400, route)
+            self.assertEqual(probe.request("GET", "/v1/keys")[2]["keys"], [])
 
     def test_settings_are_reloaded_and_the_end_is_clean(self):
         with DaemonProcess(settings="log_level: info\n") as daemon:

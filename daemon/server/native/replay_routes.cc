@@ -15,6 +15,13 @@ namespace {
 http::Response replay(const DaemonServices& services, const http::Router& routes, const http::Request& request) {
   const Result<RequestRecord> recorded = parse_record(request.body);
   if (!recorded.ok()) return native_error(to_api_error(invalid_argument(recorded.status().message())));
+  // What the caller was let in for is inference: no other route may be reached by way of a record.
+  const http::Router::Match match = routes.find(http::Method::kPost, recorded->route);
+  if (match.route == nullptr || match.route->options.scope != scope_name(Scope::kInference) ||
+      match.route->options.body_to_file) {
+    return native_error(make_error(ApiErrorKind::kUnsupported,
+                                   fmt::format("{} is no route whose requests can be replayed", recorded->route)));
+  }
   http::Request again;
   again.id = request.id + "-replay";
   again.method = http::Method::kPost;
