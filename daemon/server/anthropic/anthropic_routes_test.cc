@@ -6,10 +6,16 @@
 #include <gtest/gtest.h>
 
 #include "daemon/server/json.h"
+#include "tests/support/answer_events.h"
 #include "tests/support/server_testing.h"
 
 namespace mlxr::server {
 namespace {
+
+using test::call;
+using test::finished;
+using test::reasoning;
+using test::text;
 
 using http::Method;
 using test::RecordingExchange;
@@ -48,34 +54,6 @@ PrefillDone prefill() {
   return event;
 }
 
-TextDelta text(std::string words) {
-  TextDelta event;
-  event.text = std::move(words);
-  return event;
-}
-
-ReasoningDelta reasoning(std::string words) {
-  ReasoningDelta event;
-  event.text = std::move(words);
-  return event;
-}
-
-ToolCallDelta call(int index, std::string id, std::string name, std::string arguments) {
-  ToolCallDelta event;
-  event.index = index;
-  event.id = std::move(id);
-  event.name = std::move(name);
-  event.arguments = std::move(arguments);
-  return event;
-}
-
-ChoiceFinished finished(FinishReason reason = FinishReason::kEndOfText, bool calls = false) {
-  ChoiceFinished event;
-  event.reason = reason;
-  event.has_tool_calls = calls;
-  return event;
-}
-
 AnswerDone done() {
   AnswerDone event;
   event.prompt_tokens = 5;
@@ -88,7 +66,7 @@ TEST_F(AnthropicRoutes, StreamIsExact) {
   const auto exchange = post(kHello + R"(,"stream":true,"thinking":{"type":"enabled","budget_tokens":1024})",
                              {started(), prefill(), reasoning("hm"), text("He"), text("llo"),
                               call(0, "call_a", "f", ""), call(0, "", "", "{\"x\":"), call(0, "", "", "1}"),
-                              call(1, "call_b", "g", "{}"), finished(FinishReason::kEndOfText, true), done()});
+                              call(1, "call_b", "g", "{}"), finished(FinishReason::kEndOfText, 0, true), done()});
   const std::string expected =
       "event: message_start\n"
       R"(data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m",)"
@@ -177,10 +155,10 @@ TEST_F(AnthropicRoutes, StopReasons) {
   const std::vector<std::pair<ChoiceFinished, std::string>> cases = {
       {finished(), "end_turn"},
       {finished(FinishReason::kMaxTokens), "max_tokens"},
-      {finished(FinishReason::kMaxTokens, true), "max_tokens"},
+      {finished(FinishReason::kMaxTokens, 0, true), "max_tokens"},
       {finished(FinishReason::kContextFull), "model_context_window_exceeded"},
       {finished(FinishReason::kStopString), "stop_sequence"},
-      {finished(FinishReason::kEndOfText, true), "tool_use"}};
+      {finished(FinishReason::kEndOfText, 0, true), "tool_use"}};
   for (const auto& [end, reason] : cases) {
     const auto exchange = post(kHello, {started(), text("a"), end, done()});
     EXPECT_EQ((*parse_json_text(exchange->body))["stop_reason"], reason);

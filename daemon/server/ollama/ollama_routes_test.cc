@@ -1,22 +1,27 @@
 #include "daemon/server/ollama/ollama_routes.h"
 
-#include <map>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "daemon/registry/create.h"
-#include "daemon/registry/transfer/transfers.h"
 #include "daemon/server/json.h"
-#include "daemon/server/ollama/model_store.h"
 #include "daemon/server/ollama/ollama_answer.h"
+#include "daemon/server/ollama/ollama_test_services.h"
+#include "tests/support/answer_events.h"
 #include "tests/support/gguf_bytes.h"
 #include "tests/support/server_testing.h"
 #include "tests/support/temp_dir.h"
 
 namespace mlxr::server {
 namespace {
+
+using test::call;
+using test::failed;
+using test::finished;
+using test::reasoning;
+using test::text;
 
 using http::Method;
 
@@ -25,82 +30,6 @@ constexpr std::chrono::system_clock::time_point kNow =
     std::chrono::system_clock::time_point(std::chrono::milliseconds(1'700'000'000'500));
 constexpr const char* kStamp = "2023-11-14T22:13:20.5Z";
 constexpr const char* kDigest = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-
-class ScriptedStore : public ModelStore {
- public:
-  Result<ModelRecord> resolve(const std::string& name) override {
-    if (const auto found = records.find(name); found != records.end()) return found->second;
-    return not_found("model \"" + name + "\" not found");
-  }
-  Result<std::vector<ModelSummary>> list() override { return summaries; }
-  Status copy(const std::string& source, const std::string& destination) override {
-    MLXR_ASSIGN_OR_RETURN(records[destination], resolve(source));
-    return {};
-  }
-  Status remove(const std::string& name) override {
-    MLXR_ASSIGN_OR_RETURN(const ModelRecord record, resolve(name));
-    records.erase(name);
-    return {};
-  }
-  std::string modelfile(const ModelRecord& model) override { return "FROM " + model.path + "\n"; }
-  Status create(const CreateRequest& request, const ProgressSink& progress) override {
-    created.push_back(request);
-    for (const RegistryProgress& step : create_steps)
-      progress(step);
-    return create_status;
-  }
-  bool has_blob(const std::string& digest) override { return blobs.count(digest) > 0; }
-  Status add_blob(const std::string& file, const std::string& digest) override {
-    if (!add_status.ok()) return add_status;
-    blobs[digest] = file;
-    return {};
-  }
-
-  std::map<std::string, ModelRecord> records;
-  std::vector<ModelSummary> summaries;
-  std::vector<CreateRequest> created;
-  std::vector<RegistryProgress> create_steps;
-  Status create_status;
-  std::map<std::string, std::string> blobs;
-  Status add_status;
-};
-
-class ScriptedTransfer : public Transfer {
- public:
-  explicit ScriptedTransfer(bool& alive) : alive_(alive) { alive_ = true; }
-  ~ScriptedTransfer() override { alive_ = false; }
-  void cancel() override {}
-  bool done() const override { return is_done; }
-  Status wait() override { return status; }
-
-  bool is_done = false;
-  Status status;
-
- private:
-  bool& alive_;
-};
-
-class ScriptedTransfers : public Transfers {
- public:
-  std::shared_ptr<Transfer> pull(const std::string& name, const TransferOptions& options,
-                                 TransferSink transfer_sink) override {
-    names.push_back((options.insecure ? "insecure " : "") + name);
-    sink = std::move(transfer_sink);
-    auto transfer = std::make_shared<ScriptedTransfer>(alive);
-    last = transfer;
-    return transfer;
-  }
-  std::shared_ptr<Transfer> push(const std::string& name, const TransferOptions& options,
-                                 TransferSink transfer_sink) override {
-    return pull("push " + name, options, std::move(transfer_sink));
-  }
-  bool is_active() const override { return alive; }
-
-  bool alive = false;
-  std::vector<std::string> names;
-  TransferSink sink;
-  std::weak_ptr<ScriptedTransfer> last;
-};
 
 AnswerStarted started(std::vector<std::string> warnings = {}) {
   AnswerStarted event;
@@ -112,34 +41,6 @@ AnswerStarted started(std::vector<std::string> warnings = {}) {
   return event;
 }
 
-TextDelta text(std::string words, std::vector<TokenId> tokens = {}) {
-  TextDelta event;
-  event.text = std::move(words);
-  event.tokens = std::move(tokens);
-  return event;
-}
-
-ReasoningDelta reasoning(std::string words) {
-  ReasoningDelta event;
-  event.text = std::move(words);
-  return event;
-}
-
-ToolCallDelta call(int index, std::string id, std::string name, std::string arguments) {
-  ToolCallDelta event;
-  event.index = index;
-  event.id = std::move(id);
-  event.name = std::move(name);
-  event.arguments = std::move(arguments);
-  return event;
-}
-
-ChoiceFinished finished(FinishReason reason = FinishReason::kEndOfText) {
-  ChoiceFinished event;
-  event.reason = reason;
-  return event;
-}
-
 AnswerDone done() {
   AnswerDone event;
   event.prompt_tokens = 3;
@@ -147,13 +48,6 @@ AnswerDone done() {
   event.timings.prompt_ms = 10.0;
   event.timings.generation_ms = 20.5;
   event.timings.total_ms = 31.0;
-  return event;
-}
-
-AnswerFailed failed(Status status, AnswerFailed::Kind kind = AnswerFailed::Kind::kOther) {
-  AnswerFailed event;
-  event.status = std::move(status);
-  event.kind = kind;
   return event;
 }
 
@@ -219,8 +113,8 @@ TEST_F(OllamaRoutes, SaysWhatItIs) {
 }
 
 TEST_F(OllamaRoutes, StreamsTextLineByLine) {
-  service_.scripts.push_back({LoadProgress{0.5}, started({"w"}), reasoning("hm"), text("Hel", {7}), text("lo", {8}),
-                              finished(FinishReason::kMaxTokens), done()});
+  service_.scripts.push_back({LoadProgress{0.5}, started({"w"}), reasoning("hm"), text("Hel", 0, {7}),
+                              text("lo", 0, {8}), finished(FinishReason::kMaxTokens), done()});
   const auto exchange = post("/api/generate", R"({"model":"m","prompt":"p"})");
   EXPECT_EQ(exchange->status, 200);
   EXPECT_EQ(exchange->header("Content-Type"), "application/x-ndjson");
@@ -237,7 +131,7 @@ TEST_F(OllamaRoutes, StreamsTextLineByLine) {
 }
 
 TEST_F(OllamaRoutes, AnswersInOneObject) {
-  service_.scripts.push_back({started(), text("Hello", {7}), finished(), done()});
+  service_.scripts.push_back({started(), text("Hello", 0, {7}), finished(), done()});
   const auto exchange = post("/api/generate", R"({"model":"m","prompt":"p","stream":false})");
   EXPECT_EQ(exchange->header("Content-Type").substr(0, 16), "application/json");
   EXPECT_EQ(exchange->body,
@@ -268,7 +162,7 @@ TEST_F(OllamaRoutes, SendsToolCallsWhole) {
 }
 
 TEST_F(OllamaRoutes, ShowsLogprobs) {
-  TextDelta delta = text("a", {7});
+  TextDelta delta = text("a", 0, {7});
   AnswerLogprob entry;
   entry.text = "a";
   entry.logprob = -0.5F;

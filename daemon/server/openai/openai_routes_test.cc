@@ -7,10 +7,17 @@
 #include <gtest/gtest.h>
 
 #include "daemon/server/json.h"
+#include "tests/support/answer_events.h"
 #include "tests/support/server_testing.h"
 
 namespace mlxr::server {
 namespace {
+
+using test::call;
+using test::failed;
+using test::finished;
+using test::reasoning;
+using test::text;
 
 using http::Method;
 using test::RecordingExchange;
@@ -23,37 +30,6 @@ AnswerStarted started(std::int64_t prompt_tokens = 3, std::vector<std::string> w
   return event;
 }
 
-TextDelta text(std::string words, int choice = 0, std::vector<TokenId> tokens = {}) {
-  TextDelta event;
-  event.choice = choice;
-  event.text = std::move(words);
-  event.tokens = std::move(tokens);
-  return event;
-}
-
-ReasoningDelta reasoning(std::string words) {
-  ReasoningDelta event;
-  event.text = std::move(words);
-  return event;
-}
-
-ToolCallDelta call(int index, std::string id, std::string name, std::string arguments) {
-  ToolCallDelta event;
-  event.index = index;
-  event.id = std::move(id);
-  event.name = std::move(name);
-  event.arguments = std::move(arguments);
-  return event;
-}
-
-ChoiceFinished finished(FinishReason reason = FinishReason::kEndOfText, int choice = 0, bool calls = false) {
-  ChoiceFinished event;
-  event.choice = choice;
-  event.reason = reason;
-  event.has_tool_calls = calls;
-  return event;
-}
-
 AnswerDone done(std::int64_t generated = 2) {
   AnswerDone event;
   event.prompt_tokens = 3;
@@ -62,13 +38,6 @@ AnswerDone done(std::int64_t generated = 2) {
   event.timings.prompt_ms = 10.0;
   event.timings.generation_ms = 20.0;
   event.timings.total_ms = 31.0;
-  return event;
-}
-
-AnswerFailed failed(Status status, AnswerFailed::Kind kind = AnswerFailed::Kind::kOther) {
-  AnswerFailed event;
-  event.status = std::move(status);
-  event.kind = kind;
   return event;
 }
 
