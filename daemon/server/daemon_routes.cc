@@ -3,6 +3,7 @@
 #include "daemon/registry/response_store.h"
 #include "daemon/server/access_gate.h"
 #include "daemon/server/anthropic/anthropic_routes.h"
+#include "daemon/server/llama_server/llama_server_routes.h"
 #include "daemon/server/native/native_json.h"
 #include "daemon/server/native/native_routes.h"
 #include "daemon/server/native/replay_routes.h"
@@ -20,6 +21,7 @@ struct DaemonRoutes::State {
   DialectServices dialect() const;
   OpenAiServices openai() const;
   OllamaServices ollama();
+  LlamaServerServices llama_server() const;
 
   DaemonServices services;
   std::unique_ptr<ResponseArchive> archive;
@@ -54,6 +56,18 @@ OllamaServices DaemonRoutes::State::ollama() {
   return out;
 }
 
+LlamaServerServices DaemonRoutes::State::llama_server() const {
+  LlamaServerServices out;
+  out.common = dialect();
+  out.version = services.version;
+  out.max_sequences = services.settings.settings()->max_sequences;
+  out.may_see = [](const http::Request& request, const std::string& caller_key) {
+    const Caller caller = caller_of_request(request);
+    return caller.may(Scope::kAdmin) || account_of(caller_key) == caller.fairness_key;
+  };
+  return out;
+}
+
 DaemonRoutes::DaemonRoutes(DaemonServices services) : state_(std::make_unique<State>(std::move(services))) {}
 
 DaemonRoutes::~DaemonRoutes() = default;
@@ -65,6 +79,7 @@ http::Router DaemonRoutes::router() const {
   register_openai_routes(router, state_->openai());
   register_anthropic_routes(router, state_->dialect());
   register_ollama_routes(router, state_->ollama());
+  register_llama_server_routes(router, state_->llama_server());
   register_health_routes(router, state_->services);
   register_model_routes(router, state_->services);
   register_request_routes(router, state_->services);

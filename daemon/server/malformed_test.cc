@@ -9,6 +9,7 @@
 
 #include "daemon/server/anthropic/anthropic_routes.h"
 #include "daemon/server/json.h"
+#include "daemon/server/llama_server/llama_server_routes.h"
 #include "daemon/server/openai/openai_routes.h"
 #include "tests/support/server_testing.h"
 
@@ -41,6 +42,11 @@ constexpr Sample kSamples[] = {
      R"({"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{}}]},{"role":"user",)"
      R"("content":[{"type":"tool_result","tool_use_id":"t","content":"1"}]}],"tools":[{"name":"f",)"
      R"("input_schema":{"type":"object"}}],"tool_choice":{"type":"any"},"stop_sequences":["x"]})"},
+    {"/completion",
+     R"({"model":"m","prompt":["a",[1,2,3]],"n_predict":5,"n_probs":2,"temperature":0.5,"logit_bias":[[1,false]],)"
+     R"("json_schema":{"type":"object"},"stop":["x"],"return_tokens":true,"stream":true})"},
+    {"/infill", R"({"model":"m","input_prefix":"a","input_suffix":"b","prompt":"c","n_predict":5})"},
+    {"/embedding", R"({"model":"m","content":["a",[1,2]],"embd_normalize":-1})"},
 };
 
 // Pieces that break readers: other types, huge numbers, deep nesting, bytes that are not UTF-8, half an escape.
@@ -137,6 +143,7 @@ TEST(Malformed, ThousandsOfBodiesAreAnsweredInTheDialectsShape) {
   http::Router router;
   register_openai_routes(router, services);
   register_anthropic_routes(router, services.common);
+  register_llama_server_routes(router, {.common = services.common});
   Mutator mutator;
   int num_refused = 0;
   int num_taken = 0;

@@ -1,5 +1,7 @@
 // Text, chats, schemas, tools and reasoning through the service.
 
+#include <algorithm>
+
 #include "tests/support/service_testing.h"
 
 namespace mlxr {
@@ -349,6 +351,33 @@ TEST(SamplingMerge, TheRequestCountsBeforeTheModelfileBeforeTheAuthorsBeforeTheD
   EXPECT_EQ(request.top_p, 0.4F);
   EXPECT_FALSE(request.min_p);
   EXPECT_EQ(request.logit_bias, (std::map<std::int32_t, float>{{3, 1.0F}, {4, 2.0F}}));
+}
+
+TEST_F(Generate, GoesOnFromEarlierTokens) {
+  GenerateCall call = chat_call("sprout", "Hello", 4);
+  call.render_only = true;
+  const Answer first = run(call);
+  ASSERT_TRUE(first.done);
+  chat(call).earlier_tokens = first.started->prompt_ids;
+  const Answer second = run(call);
+  ASSERT_TRUE(second.done) << second.failed->status.message();
+  const std::vector<TokenId>& ids = second.started->prompt_ids;
+  const std::vector<TokenId>& earlier = first.started->prompt_ids;
+  ASSERT_GT(ids.size(), earlier.size());
+  EXPECT_TRUE(std::equal(earlier.begin(), earlier.end(), ids.begin()));
+  EXPECT_EQ(second.started->prompt_text, first.started->prompt_text + first.started->prompt_text);
+  chat(call).earlier_tokens = {1 << 30};
+  EXPECT_TRUE(run(call).failed);
+}
+
+TEST_F(Generate, TakesTheTextWhereThereIsNoTemplate) {
+  GenerateCall call = chat_call("llama", "the fox", 4);
+  call.render_only = true;
+  EXPECT_TRUE(run(call).failed);
+  chat(call).text_without_template = true;
+  const Answer answer = run(call);
+  ASSERT_TRUE(answer.done) << answer.failed->status.message();
+  EXPECT_EQ(answer.started->prompt_text, "the fox");
 }
 
 }  // namespace

@@ -53,6 +53,32 @@ class OneDaemon(unittest.TestCase):
         self.assertTrue(any("sparkle" in warning for warning in body["warnings"]), body)
         self.assertIn("sparkle", fields["X-MLXR-Warning"])
 
+    def test_llama_servers_routes(self):
+        self.answer("POST", "/v1/chat/completions", chat())  # the one that is loaded needs no name
+        self.assertEqual(self.answer("GET", "/health"), {"status": "ok"})
+        whole = self.answer("POST", "/completion", {"prompt": "The fox", "n_predict": 8, "temperature": 0, "n_probs": 2,
+                                                    "return_tokens": True})
+        self.assertEqual((whole["tokens_predicted"], whole["stop_type"], whole["prompt"]), (8, "limit", "The fox"))
+        self.assertEqual([entry["id"] for entry in whole["completion_probabilities"]], whole["tokens"])
+        back = self.answer("POST", "/detokenize", {"tokens": whole["tokens"]})
+        self.assertEqual(back["content"], whole["content"])
+        stream = self.answer("POST", "/completion", {"prompt": "The fox", "n_predict": 8, "temperature": 0,
+                                                     "stream": True})
+        events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
+        self.assertEqual("".join(event["content"] for event in events), whole["content"])
+        self.assertEqual([event["stop"] for event in events], [False] * (len(events) - 1) + [True])
+        tokens = self.answer("POST", "/tokenize", {"content": "The fox", "with_pieces": True})["tokens"]
+        self.assertEqual("".join(token["piece"] for token in tokens).strip(), "The fox")
+        prompt = self.answer("POST", "/apply-template", {"messages": PROMPT})["prompt"]
+        self.assertIn(PROMPT[0]["content"], prompt)
+        self.assertEqual(self.answer("GET", "/props")["model_alias"].split(":")[0], MODEL)
+        self.assertTrue(all(not slot["is_processing"] for slot in self.answer("GET", "/slots")))
+        vectors = self.answer("POST", "/embedding", {"content": ["a fox", "a bear"]})
+        self.assertAlmostEqual(sum(x * x for x in vectors[1]["embedding"][0]), 1.0, places=4)
+        status, _, body = self.daemon.request("POST", "/infill", {"input_prefix": "a", "input_suffix": "b"})
+        self.assertEqual((status, body["error"]["code"]), (400, 400), body)
+        self.assertEqual(self.daemon.request("GET", "/lora-adapters")[0], 501)
+
     def test_too_long_a_prompt_is_refused_with_numbers(self):
         long = [{"role": "user", "content": "word " * 4000}]
         status, _, body = self.daemon.request("POST", "/v1/chat/completions", chat(messages=long))

@@ -130,6 +130,10 @@ void read_stream(JsonFields& fields, GenerateCall& call, OpenAiAnswerOptions& an
 
 void read_generation(JsonFields& fields, GenerateCall& call, OpenAiAnswerOptions& answer) {
   call.options.model = fields.required_string("model");
+  read_generation_fields(fields, call, answer);
+}
+
+void read_generation_fields(JsonFields& fields, GenerateCall& call, OpenAiAnswerOptions& answer) {
   read_origin(fields, call.options);
   read_stream(fields, call, answer);
   call.dialect_defaults = openai_sampling_defaults();

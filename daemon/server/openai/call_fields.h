@@ -30,6 +30,8 @@ void read_stream(JsonFields& fields, GenerateCall& call, OpenAiAnswerOptions& an
 
 // Sampling, stops, constraint, n, seeds of caches and such: all that chat and completions share.
 void read_generation(JsonFields& fields, GenerateCall& call, OpenAiAnswerOptions& answer);
+// The same but for the model, which llama-server's routes need not name.
+void read_generation_fields(JsonFields& fields, GenerateCall& call, OpenAiAnswerOptions& answer);
 
 // OpenAI's: temperature 1, everything that is likely enough.
 SamplingOverrides openai_sampling_defaults();

@@ -3,54 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/core.h>
+#include "daemon/server/prompt_fields.h"
 
 namespace mlxr::server {
 namespace {
 
-constexpr std::size_t kMaxPrompts = 1024;
-constexpr std::size_t kMaxPromptTokens = 10'000'000;
 constexpr std::int64_t kDefaultMaxTokens = 16;
 constexpr std::int64_t kMaxLogprobs = 20;
-
-using Prompt = std::variant<std::string, std::vector<TokenId>>;
-
-std::vector<TokenId> read_prompt_tokens(JsonFields& fields, const Json& value, const std::string& name) {
-  // The reader of fields knows how to check tokens; it wants an object.
-  const Json holder = {{name, value}};
-  JsonFields inner(holder, "", fields.notes());
-  return inner.tokens(name, kMaxPromptTokens).value_or(std::vector<TokenId>());
-}
-
-std::vector<Prompt> read_prompts(JsonFields& fields) {
-  std::vector<Prompt> prompts;
-  const Json* value = fields.any("prompt");
-  if (value == nullptr) {
-    fields.invalid("prompt", "is missing");
-  } else if (value->is_string()) {
-    prompts.emplace_back(value->get<std::string>());
-  } else if (!value->is_array() || value->empty()) {
-    fields.invalid("prompt", fmt::format("must be a string, tokens, or an array of either; it is {}{}",
-                                         describe_json(*value), value->is_array() ? " without entries" : ""));
-  } else if (value->front().is_number()) {
-    prompts.emplace_back(read_prompt_tokens(fields, *value, "prompt"));
-  } else if (value->size() > kMaxPrompts) {
-    fields.invalid("prompt", fmt::format("has {} entries; {} are allowed", value->size(), kMaxPrompts));
-  } else {
-    for (std::size_t i = 0; i < value->size() && fields.notes().ok(); ++i) {
-      const Json& entry = (*value)[i];
-      const std::string name = fmt::format("prompt[{}]", i);
-      if (entry.is_string()) {
-        prompts.emplace_back(entry.get<std::string>());
-      } else if (entry.is_array()) {
-        prompts.emplace_back(read_prompt_tokens(fields, entry, name));
-      } else {
-        fields.invalid(name, fmt::format("must be a string or an array of tokens; it is {}", describe_json(entry)));
-      }
-    }
-  }
-  return prompts;
-}
 
 void read_limits(JsonFields& fields, GenerateCall& call) {
   call.max_tokens = kDefaultMaxTokens;
@@ -81,7 +40,7 @@ CompletionRequest read_completion_request(const Json& body, RequestNotes& notes)
   if (!notes.ok()) return request;
   GenerateCall call;
   read_generation(fields, call, request.answer);
-  std::vector<Prompt> prompts = read_prompts(fields);
+  std::vector<Prompt> prompts = read_prompts(fields, "prompt");
   const std::optional<std::string> suffix = fields.string("suffix");
   read_limits(fields, call);
   read_legacy_logprobs(fields, call);
