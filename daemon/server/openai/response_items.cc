@@ -74,8 +74,8 @@ void ItemsToMessages::add_message(JsonFields& fields, const std::string& path) {
     messages_.push_back({{"role", role}, {"content", std::move(text)}});
     return;
   }
-  const bool taken =
-      !assistant_.is_null() && (assistant_.contains("tool_calls") || assistant_["content"] != std::string());
+  const bool taken = !assistant_.is_null() && (assistant_.contains("tool_calls") ||
+                                               !assistant_["content"].get_ref<const std::string&>().empty());
   if (taken) flush();
   assistant()["content"] = std::move(text);
 }
